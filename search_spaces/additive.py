@@ -1,0 +1,56 @@
+"""Additive objectives: a sum over an architecture's operator specs, scored for a whole population by gathers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from search_spaces.spec import OperatorSpec
+
+if TYPE_CHECKING:
+    from search_spaces.space import SearchSpace
+
+
+class Additive:
+    """A per-spec value (latency, MACs, parameters) summed over architectures.
+
+    For every slot of the network the value of each combination of the genes it depends on is computed once;
+    scoring is then one gather a slot.
+
+    Args:
+        space: the search space.
+        value_of_spec: the value of one operator spec; called once for every distinct spec.
+    """
+
+    def __init__(self, space: SearchSpace, value_of_spec: Callable[[OperatorSpec], float]) -> None:
+        self._space = space
+        values: dict[OperatorSpec, float] = {}
+        self._terms: list[tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, np.ndarray] | None]] = []
+        for slot in space.slots:
+            genes = [space.index[gene] for gene in slot.genes]
+            counts = [len(space.choices[g].values) for g in genes]
+            strides = np.array([int(np.prod(counts[i + 1 :])) for i in range(len(counts))], np.int64)
+            table = np.empty(int(np.prod(counts)))
+            for position, combination in enumerate(itertools.product(*(space.choices[g].values for g in genes))):
+                spec = slot.spec(*combination)
+                if spec not in values:
+                    values[spec] = float(value_of_spec(spec))
+                table[position] = values[spec]
+            when = None if slot.when is None else (space.index[slot.when[0]], space.allowed(slot.when))
+            self._terms.append((np.array(genes, int), strides, table, when))
+
+    def score(self, rows: np.ndarray) -> np.ndarray:
+        """The sums of canonical ``rows`` ``(n, G)``: ``(n,)`` float64."""
+        active = self._space.active(rows)
+        total = np.zeros(len(rows))
+        for genes, strides, table, when in self._terms:
+            position = rows[:, genes].astype(np.int64) @ strides
+            if when is None:
+                total += table[position]
+            else:
+                gene, allowed = when
+                total += np.where(active[:, gene] & allowed[rows[:, gene]], table[position], 0.0)
+        return total

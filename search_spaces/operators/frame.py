@@ -1,0 +1,110 @@
+"""The frame of an image network: convolutional stem, strided down-sampling and pooled head."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from search_spaces.operators.base import Operator
+from search_spaces.operators.layers import ChannelNorm
+from search_spaces.operators.registry import register
+
+
+def halved(side: int) -> int:
+    """Side of an image after a 3x3 convolution of stride 2 with padding 1."""
+    return (side + 1) // 2
+
+
+@register
+class ConvStem(Operator):
+    """3x3 convolutions down to the first stage, then a norm. Stride 4 takes two convolutions (Xiao et al., arXiv 2106.14881).
+
+    Args:
+        channels: of the image.
+        dim: channels out.
+        stride: 1, 2 or 4.
+    """
+
+    name, role, family = "conv_stem", "stem", "conv"
+    layout = {
+        "first.weight": "dim channels 3 3",
+        "first.bias": "dim",
+        "second.weight": "dim dim 3 3",
+        "second.bias": "dim",
+        "norm.weight": "dim",
+        "norm.bias": "dim",
+    }
+
+    def __init__(self, channels: int, dim: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, dim, 3, stride=min(stride, 2), padding=1)
+        self.second = nn.Conv2d(dim, dim, 3, stride=2, padding=1) if stride == 4 else None
+        self.norm = ChannelNorm(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        if self.second is not None:
+            x = self.second(F.gelu(x))
+        return self.norm(x)
+
+    @classmethod
+    def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
+        dim = sizes["dim"]
+        if sizes["stride"] > 1:
+            height, width = halved(height), halved(width)
+        macs, activations = height * width * 9 * sizes["channels"] * dim, height * width * dim
+        if sizes["stride"] == 4:
+            tokens = halved(height) * halved(width)
+            macs, activations = macs + tokens * 9 * dim * dim, activations + tokens * dim
+        return macs, activations
+
+
+@register
+class StridedConv(Operator):
+    """Norm, then a 3x3 convolution of stride 2: between two stages.
+
+    Args:
+        dim_in: channels of the stage before.
+        dim_out: channels of the stage after.
+    """
+
+    name, role, family = "strided_conv", "downsample", "conv"
+    layout = {"norm.weight": "dim_in", "norm.bias": "dim_in", "conv.weight": "dim_out dim_in 3 3", "conv.bias": "dim_out"}
+
+    def __init__(self, dim_in: int, dim_out: int) -> None:
+        super().__init__()
+        self.norm = ChannelNorm(dim_in)
+        self.conv = nn.Conv2d(dim_in, dim_out, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.norm(x))
+
+    @classmethod
+    def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
+        tokens = halved(height) * halved(width)
+        return tokens * 9 * sizes["dim_in"] * sizes["dim_out"], tokens * sizes["dim_out"]
+
+
+@register
+class PooledHead(Operator):
+    """Mean over the image, norm, linear classifier: ``(B, dim, H, W)`` -> ``(B, classes)``.
+
+    Args:
+        dim: channels in.
+        classes: number of classes.
+    """
+
+    name, role, family = "pooled_head", "head", "other"
+    layout = {"norm.weight": "dim", "norm.bias": "dim", "classify.weight": "classes dim", "classify.bias": "classes"}
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.classify = nn.Linear(dim, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.norm(x.mean((2, 3))))
+
+    @classmethod
+    def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
+        return sizes["dim"] * sizes["classes"], sizes["classes"]
