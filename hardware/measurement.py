@@ -1,0 +1,90 @@
+"""One candidate's timing with its error, and the list of them that one call of `measure` gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from hardware.errors import HardwareError
+from hardware.statistics import median_interval
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Latency of one candidate; all times are milliseconds per call.
+
+    `ci_low_ms`, `ci_high_ms`: 95 % confidence interval of the median. `n`: samples; a sample is the mean of
+    `calls_per_sample` calls (more than one only for calls so short that reading the clock would count), so p90 and p99
+    are then quantiles of such means. `dirty`: the sentinel drifted beyond its tolerance in every round of it.
+    """
+
+    key: str
+    n: int
+    min_ms: float
+    median_ms: float
+    p90_ms: float
+    p99_ms: float
+    mean_ms: float
+    std_ms: float
+    ci_low_ms: float
+    ci_high_ms: float
+    dirty: bool
+    calls_per_sample: int = 1
+
+    @classmethod
+    def from_seconds(
+        cls, key: str, seconds: Sequence[float] | np.ndarray, *, calls_per_sample: int = 1, dirty: bool = False
+    ) -> Measurement:
+        """Summarise samples given in seconds per call. Raises HardwareError for none, or any that is not positive."""
+        samples = np.asarray(seconds, dtype=np.float64) * 1e3
+        if samples.size == 0:
+            raise HardwareError(f"{key!r}: no samples")
+        if not np.all(np.isfinite(samples)) or samples.min() <= 0:
+            raise HardwareError(f"{key!r}: a latency must be finite and above 0 ms, got {samples.min()} ms")
+        low, high = median_interval(samples)
+        p50, p90, p99 = np.quantile(samples, [0.5, 0.9, 0.99])
+        return cls(
+            key=key,
+            n=int(samples.size),
+            min_ms=float(samples.min()),
+            median_ms=float(p50),
+            p90_ms=float(p90),
+            p99_ms=float(p99),
+            mean_ms=float(samples.mean()),
+            std_ms=float(samples.std(ddof=1)) if samples.size > 1 else 0.0,
+            ci_low_ms=low,
+            ci_high_ms=high,
+            dirty=dirty,
+            calls_per_sample=calls_per_sample,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as a flat dictionary."""
+        return asdict(self)
+
+
+MEASUREMENT_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Measurement))
+
+
+class MeasurementList(list[Measurement]):
+    """The measurements in the order of the runners that were given, and what was recorded around them.
+
+    `conditions` (JSON-able): settings, state of the machine at start and end, sentinel readings in ms, warnings.
+    `noise_floor`: repeat-to-repeat error as a fraction, None with one round. `seconds`: wall-clock of the whole call.
+    """
+
+    def __init__(
+        self,
+        measurements: Iterable[Measurement],
+        *,
+        conditions: dict[str, Any],
+        noise_floor: float | None,
+        seconds: float,
+    ) -> None:
+        super().__init__(measurements)
+        self.conditions = conditions
+        self.noise_floor = noise_floor
+        self.seconds = seconds

@@ -1,0 +1,141 @@
+"""A latency table for a search space on one device: choose what to measure, measure it, judge the table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hardware.device import Device
+from hardware.measure import measure
+from hardware.runtimes import get_runtime
+from hardware.settings import MeasureSettings
+from hardware.table import LatencyTable
+from nas.progress import Progress
+from predictors import LatencyPredictor
+from search_spaces import Architecture, OperatorSpec, SearchSpace, build_network, build_operator, cost
+
+
+@dataclass(frozen=True)
+class ProfilePlan:
+    """What a table measures: operator specs, and whole networks for its correction and for its validation."""
+
+    operators: list[OperatorSpec]
+    fit: list[Architecture]
+    validate: list[Architecture]
+
+
+def plan_profile(space: SearchSpace, operators: int, fit: int, validate: int, seed: int = 0) -> ProfilePlan:
+    """The plan for ``space``: at most ``operators`` specs, ``fit`` and ``validate`` different whole networks."""
+    networks = choose_networks(space, fit + validate, np.random.default_rng([seed, 5]))
+    roles = np.random.default_rng([seed, 6]).permutation(len(networks))
+    chosen = [networks[i] for i in roles]
+    return ProfilePlan(choose_operators(space.specs(), operators), chosen[:fit], chosen[fit:])
+
+
+def choose_operators(specs: Sequence[OperatorSpec], count: int) -> list[OperatorSpec]:
+    """At most ``count`` of ``specs``, spread over their sizes.
+
+    Each operator name gets a share in proportion to the root of its number of specs; within a name the next spec is the
+    one farthest from those chosen so far (Gonzalez' greedy maximin design), on a logarithmic scale of sizes and shape.
+    """
+    if count >= len(specs):
+        return list(specs)
+    groups: dict[str, list[OperatorSpec]] = {}
+    for spec in specs:
+        groups.setdefault(spec.name, []).append(spec)
+    weight = {name: len(group) ** 0.5 for name, group in groups.items()}
+    share = count / sum(weight.values())
+    chosen: list[OperatorSpec] = []
+    for name, group in groups.items():
+        chosen += _spread(group, min(max(int(share * weight[name]), 1), len(group)))
+    return chosen[:count]
+
+
+def _spread(group: Sequence[OperatorSpec], count: int) -> list[OperatorSpec]:
+    points = np.log1p([[value for _, value in spec.sizes] + list(spec.shape) for spec in group])
+    points = points / np.maximum(np.ptp(points, axis=0), 1e-9)
+    first = int(np.argmax([cost(spec).macs for spec in group]))
+    picked = [first]
+    distance = np.linalg.norm(points - points[first], axis=1)
+    while len(picked) < count:
+        farthest = int(distance.argmax())
+        picked.append(farthest)
+        distance = np.minimum(distance, np.linalg.norm(points - points[farthest], axis=1))
+    return [group[i] for i in picked]
+
+
+def choose_networks(space: SearchSpace, count: int, rng: np.random.Generator) -> list[Architecture]:
+    """``count`` different architectures, evenly spread over the logarithm of their MACs: random ones alone would crowd in
+    the middle, while a search works at the fast end."""
+    rows = np.unique(np.concatenate([space.sample(40 * count, rng), space.smallest(space.sample(count, rng))]), axis=0)
+    macs = np.log(space.additive(lambda spec: cost(spec).macs).score(rows))
+    order = np.argsort(macs, kind="stable")
+    wanted = np.linspace(macs[order[0]], macs[order[-1]], count)
+    taken: list[int] = []
+    free = np.ones(len(rows), bool)
+    for value in wanted:
+        nearest = int(np.where(free, np.abs(macs - value), np.inf).argmin())
+        free[nearest] = False
+        taken.append(nearest)
+    return [space.architecture(rows[i]) for i in taken]
+
+
+def measure_table(
+    space: SearchSpace,
+    runtime_name: str,
+    plan: ProfilePlan,
+    progress: Progress,
+    *,
+    precision: str = "fp32",
+    threads: int = 1,
+    batch: int = 1,
+    workers: int = 1,
+    settings: MeasureSettings | None = None,
+) -> LatencyTable:
+    """Measures ``plan`` on this machine and validates the table on the plan's held-out networks.
+
+    Operators and whole networks are timed in one interleaved session, under the same conditions.
+
+    Raises:
+        HardwareError: the runtime is not available here, or cannot run an operator.
+    """
+    began = time.perf_counter()
+    runtime = get_runtime(runtime_name, precision, threads)
+    runtime.require()
+    items = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for spec in plan.operators:
+            items.append((spec.canonical, build_operator(spec), (torch.randn(batch, *spec.shape),)))
+        for architecture in (*plan.fit, *plan.validate):
+            inputs = (torch.randn(batch, *architecture.input_shape),)
+            items.append((network_key(architecture), build_network(architecture), inputs))
+    advance = progress.task(f"prepare for {runtime_name}", len(items))
+    runners = runtime.prepare_many(items, workers, lambda done, total: advance(done))
+    advance = progress.task(f"measure {runtime_name}", len(runners) * 4)
+    measured = measure(
+        runners, settings=settings, threads=threads, progress=lambda done, total: advance(done * len(runners) * 4 // total)
+    )
+    by_key = {measurement.key: measurement for measurement in measured}
+    table = LatencyTable.create(
+        device=Device.local("cuda" if runtime_name.startswith("cuda") else "cpu"),
+        runtime=runtime.describe(),
+        batch=batch,
+        conditions=measured.conditions,
+        noise_floor=measured.noise_floor,
+        seconds=time.perf_counter() - began,
+        space=space.definition,
+    ).with_operators(by_key[spec.canonical] for spec in plan.operators)
+    for role, networks in (("fit", plan.fit), ("validate", plan.validate)):
+        table = table.with_networks((by_key[network_key(network)] for network in networks), role)
+    return table.with_header(validation=LatencyPredictor(space, table).validation)
+
+
+def network_key(architecture: Architecture) -> str:
+    """The key of a whole network in a table: its JSON on one line."""
+    return json.dumps(architecture.to_json(), sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,111 @@
+"""What a report is made of. The pipeline fills these in; everything else in this package only reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from nas.job import Job
+
+FRONT = (
+    "hash", "accuracy", "latency_ms", "latency_low_ms", "latency_high_ms", "test_accuracy", "test_low", "test_high",
+    "measured_ms", "measured_low_ms", "measured_high_ms", "macs", "parameters", "resolution", "knee", "genes",
+)  # fmt: skip
+EVALUATIONS = ("search", "seed", "order", "hash", "accuracy", "latency_ms")
+HYPERVOLUMES = ("search", "seed", "evaluations", "hypervolume")
+VALIDATION = ("predicted_ms", "low_ms", "high_ms", "measured_ms")
+TRAINING = ("step", "epoch", "loss")
+RANKS = ("inherited_accuracy", "standalone_accuracy")
+
+
+def _check(frame: pd.DataFrame, name: str, columns: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise ValueError(f"{name}: missing columns {', '.join(missing)}; legal is a table with {', '.join(columns)}")
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceReport:
+    """What was found for one device. Latencies in milliseconds a call, accuracies as fractions, intervals at 90 % for
+    predicted latency and 95 % for accuracy.
+
+    Attributes:
+        name: of the device in the job.
+        runtime: that ran the networks.
+        header: of the latency table: conditions, versions, and its ``validation`` on networks it was not fitted to.
+        max_latency_ms: the constraint, if there was one.
+        front: one row a front member, columns `FRONT`. ``accuracy`` is inherited from the supernet, on the search split;
+            the ``test_`` and ``measured_`` columns are NaN for members that were not tested. ``genes`` is JSON text: what
+            `Architecture.to_json` gives, or its genes alone.
+        evaluations: every architecture evaluated, by the search and each control, columns `EVALUATIONS`.
+        hypervolumes: columns `HYPERVOLUMES`, the volume after so many evaluations.
+        validation: the held-out whole networks of the latency table, columns `VALIDATION`.
+
+    Raises:
+        ValueError: a table lacks a column, or the front is empty.
+    """
+
+    name: str
+    runtime: str
+    header: dict
+    max_latency_ms: float | None
+    front: pd.DataFrame
+    evaluations: pd.DataFrame
+    hypervolumes: pd.DataFrame
+    validation: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        _check(self.front, "front", FRONT)
+        _check(self.evaluations, "evaluations", EVALUATIONS)
+        _check(self.hypervolumes, "hypervolumes", HYPERVOLUMES)
+        _check(self.validation, "validation", VALIDATION)
+        if self.front.empty:
+            raise ValueError(f"front: got no member for device {self.name!r}; a report needs at least one")
+
+    @property
+    def members(self) -> pd.DataFrame:
+        """The front from the fastest member to the slowest, with a fresh index."""
+        return self.front.sort_values(["latency_ms", "accuracy", "hash"]).reset_index(drop=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A finished run.
+
+    Attributes:
+        job: what was asked for.
+        created: when, as text.
+        facts: shown in a strip under the title, in order. The keys ``train images``, ``search images`` and ``test images``
+            (numbers) also serve the section on trust, and ``search images`` the error bars of inherited accuracy.
+        training: the training log, columns `TRAINING`, ``learning_rate``, and loss and accuracy of ``largest``,
+            ``smallest`` and ``random`` subnets where they were trained.
+        devices: one a device, at least one.
+        ranks: inherited against stand-alone accuracy of the same architectures, columns `RANKS`; None where not measured.
+
+    Raises:
+        ValueError: a table lacks a column, or there is no device.
+    """
+
+    job: Job
+    created: str
+    facts: dict[str, str | float]
+    training: pd.DataFrame
+    devices: tuple[DeviceReport, ...]
+    ranks: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.training, "training", TRAINING)
+        if self.ranks is not None:
+            _check(self.ranks, "ranks", RANKS)
+        if not self.devices:
+            raise ValueError("devices: got none; a report needs at least one")
+
+    @property
+    def search_images(self) -> int | None:
+        """Images behind one inherited accuracy, None where the facts do not tell."""
+        total = self.facts.get("search images")
+        if not isinstance(total, int | float) or total < 1:
+            return None
+        return int(min(total, self.job.search.images or total))

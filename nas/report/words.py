@@ -1,0 +1,82 @@
+"""How numbers and names read, the same in the terminal, in plots and on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+UNKNOWN = "–"
+SEARCHES = {
+    "random": "random search",
+    "conv": "convolution only",
+    "attention": "attention only",
+    "ssm": "state space only",
+    "no-ssm": "no state space",
+}
+
+
+def known(value: float | None) -> bool:
+    """Whether there is a number: neither None nor NaN."""
+    return value is not None and not math.isnan(value)
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.9734 -> '97.3 %'."""
+    return f"{100 * value:.{digits}f} %" if value is not None and known(value) else UNKNOWN
+
+
+def ms(value: float | None) -> str:
+    """A latency without its unit, three significant digits and never an exponent."""
+    if value is None or not known(value):
+        return UNKNOWN
+    if value <= 0:
+        return "0"
+    return f"{value:.{min(max(2 - math.floor(math.log10(value)), 0), 6)}f}"
+
+
+def ms_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """'0.310 [0.290, 0.330]'; the bracket is left out where the interval is not known."""
+    if not known(value):
+        return UNKNOWN
+    return f"{ms(value)} [{ms(low)}, {ms(high)}]" if known(low) and known(high) else ms(value)
+
+
+def percent_interval(value: float | None, low: float | None, high: float | None) -> str:
+    """'97.3 % [96.1, 98.2]'."""
+    if value is None or low is None or high is None or not known(value):
+        return UNKNOWN
+    return f"{percent(value)} [{100 * low:.1f}, {100 * high:.1f}]" if known(low) and known(high) else percent(value)
+
+
+def plus_minus(value: float, low: float, high: float) -> str:
+    """'97.3 ±1.1 %', the larger side of an uneven interval."""
+    if not known(value):
+        return UNKNOWN
+    if not (known(low) and known(high)):
+        return percent(value)
+    return f"{100 * value:.1f} ±{100 * max(value - low, high - value):.1f} %"
+
+
+def count(value: float) -> str:
+    """1234567 -> '1.23 M'."""
+    if not known(value):
+        return UNKNOWN
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else list(words))
+
+
+def search_label(search: str, main: str) -> str:
+    """What a search is called in a legend; ``main`` is the searcher under test."""
+    return f"{search} (the search)" if search == main else SEARCHES.get(search, search)
+
+
+def plural(number: int, noun: str) -> str:
+    """'1 network', '2 networks'."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,132 @@
+"""Feasible candidates: rows within the latency limit that were never asked, from a bounded number of tries."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.errors import JobError
+from nas.search.base import Problem, Rows, Scores
+from predictors.minimum import minimise
+from search_spaces.space import SearchSpace, row_keys
+
+SMALL = 2000  # a space of at most this many architectures is walked whole before a search gives up
+
+
+def check_feasible(
+    space: SearchSpace,
+    latency: Scores,
+    max_ms: float,
+    rng: np.random.Generator,
+    key: str = "max_latency_ms",
+) -> tuple[Rows, float]:
+    """A row (G,) of ``space`` that takes at most ``max_ms`` and its latency in ms.
+
+    JobError, naming ``key``, when even the smallest architecture that a bounded search finds takes longer.
+    """
+    row, ms = minimise(space, latency, rng, stop_at=max_ms)
+    if not ms <= max_ms:
+        digits = max(3, len(str(int(ms))))
+        while digits < 16 and f"{ms:.{digits}g}" == f"{max_ms:.{digits}g}":  # enough to tell the two numbers apart
+            digits += 1
+        raise JobError(
+            f"{key}: the smallest architecture found takes {ms:.{digits}g} ms, you asked {max_ms:.{digits}g} ms"
+        )
+    return row, ms
+
+
+def admit(problem: Problem, X: Rows, seen: set[bytes], n: int | None = None) -> Rows:
+    """The first ``n`` (all by default) rows of ``X`` that are feasible, not in ``seen`` and not repeated."""
+    if len(X) == 0:
+        return X
+    X = X[problem.feasible(problem.latency_ms(X))]
+    first = {key: i for i, key in reversed(list(enumerate(row_keys(X)))) if key not in seen}
+    return X[np.array(sorted(first.values()), dtype=np.int64)[:n]]
+
+
+def fresh(problem: Problem, n: int, seen: set[bytes], rng: np.random.Generator) -> Rows:
+    """Up to ``n`` unique feasible random rows (k, G) that are not in ``seen``; fewer only where no more can be found.
+
+    In this order: draw uniformly and reject (ten draws of up to 8 n rows); repair what was too slow by mutation towards
+    lower latency; walk over the one-gene neighbours of known rows. JobError when nothing was ever feasible.
+    """
+    taken = set(seen)
+    found: list[Rows] = []
+    slow: list[Rows] = []
+    missing = n
+    for attempt in range(10):
+        drawn = problem.space.sample(missing if attempt == 0 else max(8 * missing, 64), rng)
+        missing = _take(problem, drawn, taken, missing, found)
+        if missing <= 0:
+            return np.concatenate(found)
+        slow.append(drawn[~problem.feasible(problem.latency_ms(drawn))][: 2 * n])
+    missing = _take(problem, repair(problem, np.concatenate(slow)[: 4 * n], rng), taken, missing, found)
+    if missing > 0:
+        _walk(problem, taken, missing, found, rng)
+    if not found and not seen:
+        limit = np.inf if problem.max_latency_ms is None else problem.max_latency_ms
+        row, _ = check_feasible(problem.space, problem.latency_ms, limit, rng)
+        found.append(row[None])
+    return np.concatenate(found) if found else np.zeros((0, len(problem.space.choices)), dtype=np.int16)
+
+
+def repair(problem: Problem, X: Rows, rng: np.random.Generator, steps: int = 40) -> Rows:
+    """The rows of ``X`` mutated until they are feasible (k, G); those still too slow after ``steps`` are dropped.
+
+    Every step makes eight mutants of each slow row and keeps the fastest, if it is faster than the row.
+    """
+    done: list[Rows] = [X[:0]]
+    ms = problem.latency_ms(X)
+    for _ in range(steps):
+        good = problem.feasible(ms)
+        done.append(X[good])
+        X, ms = X[~good], ms[~good]
+        if len(X) == 0:
+            break
+        mutants = problem.space.mutate(np.repeat(X, 8, axis=0), rng)
+        mutant_ms = problem.latency_ms(mutants).reshape(len(X), 8)
+        best = np.argmin(mutant_ms, axis=1)
+        best_ms = mutant_ms[np.arange(len(X)), best]
+        better = best_ms < ms
+        X = np.where(better[:, None], mutants[8 * np.arange(len(X)) + best], X)
+        ms = np.where(better, best_ms, ms)
+    else:
+        done.append(X[problem.feasible(ms)])
+    return np.concatenate(done)
+
+
+def spread(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
+    """Indices of up to ``n`` values that cover their range evenly, ends included; sorted by value."""
+    order = np.argsort(values, kind="stable")
+    if len(order) <= n:
+        return order
+    low, high = values[order[0]], values[order[-1]]
+    at = np.searchsorted(values[order], np.linspace(low, high, n), side="left").clip(0, len(order) - 1)
+    for i in range(1, n):  # a target whose row is taken moves to the next free one
+        at[i] = max(at[i], at[i - 1] + 1)
+    for i in range(n - 1, -1, -1):
+        at[i] = min(at[i], len(order) - (n - i))
+    return order[at]
+
+
+def _take(problem: Problem, X: Rows, taken: set[bytes], missing: int, found: list[Rows]) -> int:
+    """Move up to ``missing`` admissible rows of ``X`` to ``found``; how many are missing still."""
+    new = admit(problem, X, taken, missing)
+    if len(new):
+        taken.update(row_keys(new))
+        found.append(new)
+    return missing - len(new)
+
+
+def _walk(problem: Problem, taken: set[bytes], missing: int, found: list[Rows], rng: np.random.Generator) -> None:
+    """Add unseen neighbours of known rows, breadth first, to the last row of a small space; bounded in large ones."""
+    limit = SMALL if problem.space.size() <= SMALL else SMALL // 10
+    start = [np.frombuffer(key, dtype=np.int16) for key in sorted(taken)]
+    queue = [start[i] for i in rng.permutation(len(start))][:limit]
+    for row in queue:
+        before = len(found)
+        missing = _take(problem, problem.space.neighbours(row), taken, missing, found)
+        if missing <= 0:
+            return
+        if len(found) > before and len(queue) < limit:
+            queue.extend(found[-1])

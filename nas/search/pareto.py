@@ -1,0 +1,130 @@
+"""Pareto tools. Every function takes ``F`` of shape (n, m), finite, every column to be MINIMISED (negate what is to
+grow).
+
+Point a dominates point b when a is nowhere larger than b and somewhere smaller; equal points do not dominate each
+other. No function loops over the points in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import moocore
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+def as_points(F: Any, what: str = "F") -> Floats:
+    """``F`` as a finite (n, m) float64 matrix; ValueError names what came otherwise."""
+    points = np.asarray(F, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] == 0:
+        raise ValueError(f"{what}: expected a matrix of shape (points, objectives), got shape {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError(f"{what}: objectives must be finite, row {int(np.argmin(np.isfinite(points).all(1)))} is not")
+    return points
+
+
+def non_dominated(F: Any) -> NDArray[np.bool_]:
+    """Mask (n,) of the points that no other point dominates. Copies of a non-dominated point are all kept."""
+    points = as_points(F)
+    if len(points) == 0:
+        return np.zeros(0, dtype=bool)
+    return np.asarray(moocore.is_nondominated(points, keep_weakly=True), dtype=bool)
+
+
+def ranks(F: Any) -> NDArray[np.int64]:
+    """Non-dominated sorting: (n,) integers, 0 for the front, 1 for the front of what is left, and so on.
+
+    Source: Deb, Pratap, Agarwal and Meyarivan, "A fast and elitist multiobjective genetic algorithm: NSGA-II", 2002.
+    """
+    points = as_points(F)
+    if len(points) == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.asarray(moocore.pareto_rank(points), dtype=np.int64)
+
+
+def crowding_distance(F: Any, rank: NDArray[np.int64] | None = None) -> Floats:
+    """Crowding distance (n,) of every point within its own rank (Deb et al. 2002); larger is lonelier.
+
+    ``rank`` (n,) defaults to one rank for all. The ends of each objective get infinity; an objective without spread
+    adds nothing. All ranks are done in one sort per objective.
+    """
+    points = as_points(F)
+    n, objectives = points.shape
+    group = np.zeros(n, dtype=np.int64) if rank is None else np.asarray(rank, dtype=np.int64)
+    if group.shape != (n,):
+        raise ValueError(f"rank: expected shape ({n},), got {group.shape}")
+    distance = np.zeros(n)
+    if n == 0:
+        return distance
+    for column in range(objectives):
+        order = np.lexsort((points[:, column], group))
+        value, of_group = points[order, column], group[order]
+        starts = np.r_[True, of_group[1:] != of_group[:-1]]
+        ends = np.r_[starts[1:], True]
+        index = np.cumsum(starts) - 1
+        spread = (value[ends] - value[starts])[index]
+        gap = np.zeros(n)
+        gap[1:-1] = value[2:] - value[:-2]
+        step = np.divide(gap, spread, out=np.zeros(n), where=spread > 0)
+        step[(starts | ends)] = np.inf
+        distance[order] += step
+    return distance
+
+
+def order(F: Any) -> NDArray[np.int64]:
+    """Indices (n,) of the points from best to worst: by rank, then lonelier first, then in the order given."""
+    points = as_points(F)
+    rank = ranks(points)
+    return np.lexsort((-crowding_distance(points, rank), rank)).astype(np.int64)
+
+
+def hypervolume(F: Any, reference: Sequence[float] | Floats) -> float:
+    """Volume dominated by ``F`` and bounded by ``reference`` (m,), the worst acceptable value of each objective.
+
+    Points that do not dominate the reference add nothing; without any the volume is 0. Computed by moocore (Fonseca,
+    Paquete and Lopez-Ibanez 2006).
+    """
+    points = as_points(F)
+    bound = np.asarray(reference, dtype=np.float64)
+    if bound.shape != (points.shape[1],) or not np.isfinite(bound).all():
+        raise ValueError(f"reference: expected {points.shape[1]} finite numbers, one an objective, got {reference!r}")
+    return float(moocore.hypervolume(points, ref=bound)) if len(points) else 0.0
+
+
+def hypervolume_curve(F: Any, reference: Sequence[float] | Floats) -> Floats:
+    """Hypervolume (n,) of the first 1, 2, ... n points; it never falls.
+
+    Only the running front is kept, and the volume is computed again only where a point joins it.
+    """
+    points = as_points(F)
+    bound = np.asarray(reference, dtype=np.float64)
+    curve = np.zeros(len(points))
+    front = points[:0]
+    volume = hypervolume(front, bound)
+    for i, point in enumerate(points):
+        if not (front <= point).all(axis=1).any():
+            front = np.vstack((front[~(point <= front).all(axis=1)], point[None]))
+            volume = hypervolume(front, bound)
+        curve[i] = volume
+    return curve
+
+
+def knee(F: Any) -> int:
+    """Index of the knee: the front's point farthest from the hyperplane through its extremes, towards the ideal point.
+
+    Objectives are scaled to [0, 1] over the front first, which makes it the point of the smallest sum; an objective
+    without spread has no say. Source: Das, "On characterizing the knee of the Pareto curve", 1999. ValueError without
+    any point.
+    """
+    points = as_points(F)
+    if len(points) == 0:
+        raise ValueError("F: a knee needs at least one point, got none")
+    members = np.flatnonzero(non_dominated(points))
+    front = points[members]
+    low, spread = front.min(axis=0), np.ptp(front, axis=0)
+    scaled = np.divide(front - low, spread, out=np.zeros_like(front), where=spread > 0)
+    return int(members[np.argmin(scaled.sum(axis=1))])

@@ -1,0 +1,55 @@
+"""The training step of a run: one supernet, trained once, kept as safetensors."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+
+from nas.data import ImageData
+from nas.job import Job
+from nas.progress import Progress
+from nas.run import RunDirectory
+from nas.training.checkpoint import RunStore
+from nas.training.recipe import Recipe
+from nas.training.sampler import SandwichSampler
+from nas.training.steps import SandwichStep
+from nas.training.trainer import Trainer
+from search_spaces import SearchSpace, Supernet, make_space
+
+WEIGHTS, LOG, CHECKPOINT = "train/supernet.safetensors", "train/log.csv", "train/checkpoint.safetensors"
+
+
+def space_of(job: Job, data: ImageData) -> SearchSpace:
+    """The job's search space for the images and classes of ``data``."""
+    definition = {**job.space.model_dump(mode="json"), "in_channels": data.in_channels, "classes": data.classes}
+    return make_space(definition)
+
+
+def training_device() -> str:
+    """A GPU where PyTorch sees one, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def train_supernet(run: RunDirectory, data: ImageData, progress: Progress) -> Supernet:
+    """The run's supernet in evaluation mode: trained now, resumed from its last checkpoint, or read if it is done."""
+    job = run.job
+    supernet = Supernet(space_of(job, data), seed=job.seed).to(training_device())
+    if run.step_done("train"):
+        tensors, _ = run.read_tensors(WEIGHTS)
+        supernet.load_state_dict(tensors)
+        return supernet.eval()
+    sampler = SandwichSampler(supernet.space, job.train.subnets, job.seed)
+    step = SandwichStep(supernet, sampler, data, job.train.label_smoothing)
+    recipe = Recipe(job.train, data, job.seed, training_device())
+    trainer = Trainer(supernet, step, recipe, RunStore(run, CHECKPOINT), job.train.checkpoint_steps)
+    advance = progress.task("train supernet", recipe.steps)
+    trainer.run(
+        lambda done, _, metrics: advance(
+            done, f"loss {metrics['loss']:.3f}, smallest {metrics['smallest_accuracy']:.0%} right"
+        )
+    )
+    run.write_csv(LOG, pd.DataFrame(trainer.log))
+    run.write_tensors(WEIGHTS, supernet.state_dict())
+    run.mark_done("train", seconds=round(trainer.seconds, 1), steps=recipe.steps, rollbacks=trainer.rollbacks)
+    run.file(CHECKPOINT).unlink(missing_ok=True)
+    return supernet

@@ -1,0 +1,16 @@
+"""Predictors: architecture -> accuracy or latency, always with an uncertainty."""
+
+from predictors.accuracy import AccuracyPredictor
+from predictors.errors import PredictorError
+from predictors.latency import LatencyPrediction, LatencyPredictor
+from predictors.minimum import minimise
+from predictors.operator_model import OperatorModel
+
+__all__ = [
+    "AccuracyPredictor",
+    "LatencyPrediction",
+    "LatencyPredictor",
+    "OperatorModel",
+    "PredictorError",
+    "minimise",
+]

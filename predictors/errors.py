@@ -1,0 +1,5 @@
+"""The predictors' error."""
+
+
+class PredictorError(ValueError):
+    """A predictor cannot work with what came; the message names the argument, what came and what is legal."""

@@ -1,0 +1,80 @@
+"""Numbers that describe an operator spec or a whole architecture to a model."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_spaces.operators import get_operator
+from search_spaces.space import SearchSpace
+from search_spaces.spec import OperatorSpec
+
+Floats = NDArray[np.float64]
+
+
+@lru_cache(maxsize=65536)
+def work(spec: OperatorSpec) -> tuple[int, int]:
+    """(MACs, activations) of one operator on one input, from the operator's own formula: nothing is built."""
+    height, width = (*spec.shape[1:], 1, 1)[:2]
+    return get_operator(spec.name).work(height, width, **dict(spec.sizes))
+
+
+def spec_features(specs: list[OperatorSpec], sizes: list[str]) -> Floats:
+    """(n, 4 + sizes) logs for specs of ONE operator: MACs, activations, tokens (H x W), input channels, then every
+    size.
+
+    ``sizes`` names the columns; a size that a spec lacks counts as 0 (all are log(1 + value)).
+    """
+    raw = np.zeros((len(specs), 4 + len(sizes)))
+    for i, spec in enumerate(specs):
+        values = dict(spec.sizes)
+        tokens = int(np.prod(spec.shape[1:]))
+        raw[i] = [*work(spec), tokens, spec.shape[0], *[values.get(size, 0) for size in sizes]]
+    return np.log1p(raw)
+
+
+class ArchitectureFeatures:
+    """Rows of a space -> features of a network.
+
+    One-hot genes (all zero where the gene is inactive); the same pooled over genes that differ only in their numbers
+    (``stage*.layer*.mixer``), for the network and for each first part of a name (a stage), which says how often a
+    choice was made wherever it was made; the number of active genes; the logs of total MACs and activations.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._gene = np.repeat(np.arange(len(space.cardinalities)), space.cardinalities)
+        self._value = np.concatenate([np.arange(n) for n in space.cardinalities])
+        pools: dict[tuple[str, object], list[int]] = {}
+        for column, (gene, value) in enumerate(zip(self._gene, self._value, strict=True)):
+            choice = space.choices[gene]
+            first, _, rest = choice.name.partition(".")
+            pattern = re.sub(r"\d+", "*", rest)
+            pools.setdefault((f"{re.sub(r'[0-9]+', '*', first)}.{pattern}", choice.values[value]), []).append(column)
+            pools.setdefault((f"{first}.{pattern}", choice.values[value]), []).append(column)
+        shared = [columns for columns in pools.values() if len(columns) > 1]
+        self._pools = np.zeros((len(self._gene), len(shared)), dtype=np.float32)
+        for i, columns in enumerate(shared):
+            self._pools[columns, i] = 1.0
+        self._macs = space.additive(lambda spec: float(work(spec)[0]))
+        self._activations = space.additive(lambda spec: float(work(spec)[1]))
+
+    @property
+    def width(self) -> int:
+        """F, the number of features."""
+        return len(self._gene) + self._pools.shape[1] + 3
+
+    @property
+    def genes(self) -> int:
+        """How many of the features, the first ones, are one-hot genes."""
+        return len(self._gene)
+
+    def __call__(self, X: NDArray[np.int16]) -> NDArray[np.float32]:
+        """(n, F) float32 for canonical rows (n, G)."""
+        active = self._space.active(X)
+        one_hot = ((X[:, self._gene] == self._value) & active[:, self._gene]).astype(np.float32)
+        cost = np.log1p(np.column_stack((self._macs.score(X), self._activations.score(X))))
+        return np.column_stack((one_hot, one_hot @ self._pools, active.sum(axis=1), cost)).astype(np.float32)

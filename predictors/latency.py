@@ -1,0 +1,161 @@
+"""Latency of architectures on one device, from its latency table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
+
+from predictors.correction import Sums, choose
+from predictors.errors import PredictorError
+from predictors.minimum import minimise
+from predictors.operator_model import OperatorError, OperatorModel
+from search_spaces.architecture import Architecture
+from search_spaces.errors import SpaceError
+from search_spaces.operators import family
+from search_spaces.operators.base import FAMILIES
+from search_spaces.space import SearchSpace
+from search_spaces.spec import OperatorSpec
+
+if TYPE_CHECKING:
+    from hardware.table import LatencyTable
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LatencyPrediction:
+    """Latency in ms and its 90 % interval: arrays (n,), or floats from `predict_one`. An unknown interval is nan."""
+
+    mean_ms: Any
+    low_ms: Any
+    high_ms: Any
+
+
+class LatencyPredictor:
+    """Sum of operator latencies, then a correction for whole networks.
+
+    An operator's latency is its measured median; specs that the table lacks are estimated (see `OperatorModel`). The
+    correction is chosen by leave-one-out on the table's "fit" networks and brings the 90 % interval; without such
+    networks the prediction is the plain sum and the interval is nan. All is refitted from the table,
+    deterministically.
+
+    Raises PredictorError when an operator of the space was never measured, or the table has a key that cannot be read.
+    """
+
+    def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
+        self._space = space
+        columns = (table.operators["key"], table.operators["median_ms"])
+        self._operators = OperatorModel({_spec(key): float(ms) for key, ms in zip(*columns, strict=True)})
+        used = self._operators.ms(space.specs())
+        self._estimated = sum(not self._operators.is_measured(spec) for spec in used) / max(len(used), 1)
+        # specs beyond the legal ones (of a restricted space) are never scored, so they need no latency
+        self._families = [space.additive(partial(_ms_in_family, used, name)) for name in FAMILIES]
+        self._count = space.additive(lambda spec: 1.0)
+        fit, fit_ms = self._networks(table, "fit")
+        self._correction = choose(self._sums_of(fit), fit_ms)
+        self._validation = self._validate(*self._networks(table, "validate"))
+
+    @property
+    def validation(self) -> dict[str, float | int | None]:
+        """Errors on the table's "validate" networks, which nothing was fitted to.
+
+        mape (fraction), within_10 (share within 10 %), spearman, kendall, coverage_90 (share inside the 90 % interval)
+        and networks (how many). None where there are too few networks, or no interval.
+        """
+        return dict(self._validation)
+
+    @property
+    def correction(self) -> str:
+        """Which correction the "fit" networks chose."""
+        return self._correction.name
+
+    @property
+    def estimated_share(self) -> float:
+        """Share of the space's specs whose latency is an estimate, not a measurement."""
+        return self._estimated
+
+    @property
+    def operator_errors(self) -> dict[str, OperatorError]:
+        """Operator name -> leave-one-out error of the estimates for its unmeasured specs."""
+        return self._operators.errors
+
+    def predict(self, X: NDArray[np.int16]) -> LatencyPrediction:
+        """Latencies of canonical rows (n, G), vectorised."""
+        by_family = np.column_stack([additive.score(X) for additive in self._families])
+        return self._interval(self._correction(Sums(by_family, self._count.score(X))))
+
+    def predict_one(self, architecture: Architecture) -> LatencyPrediction:
+        """Latency of one architecture of any space whose operators the table knows, as floats."""
+        found = self._interval(self._correction(self._sums_of([architecture])))
+        return LatencyPrediction(float(found.mean_ms[0]), float(found.low_ms[0]), float(found.high_ms[0]))
+
+    def operator_ms(self, spec: OperatorSpec) -> float:
+        """Latency of one operator alone in ms: measured, or estimated."""
+        return self._operators.ms([spec])[spec]
+
+    def minimum(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], float]:
+        """(row (G,), ms) of the fastest architecture that a bounded search finds."""
+        return minimise(self._space, lambda X: np.asarray(self.predict(X).mean_ms), rng)
+
+    def _interval(self, ms: Floats) -> LatencyPrediction:
+        factor = np.exp(self._correction.interval)
+        return LatencyPrediction(ms, ms / factor, ms * factor)
+
+    def _sums_of(self, architectures: Sequence[Architecture]) -> Sums:
+        by_family = np.zeros((len(architectures), len(FAMILIES)))
+        count = np.zeros(len(architectures))
+        ms = self._operators.ms(list(dict.fromkeys(spec for a in architectures for spec in a.specs)))
+        for i, architecture in enumerate(architectures):
+            for spec in architecture.specs:
+                by_family[i, FAMILIES.index(family(spec.name))] += ms[spec]
+                count[i] += 1
+        return Sums(by_family, count)
+
+    @staticmethod
+    def _networks(table: LatencyTable, role: str) -> tuple[list[Architecture], Floats]:
+        if len(table.networks) == 0:
+            return [], np.zeros(0)
+        chosen = table.networks[table.networks["role"] == role]
+        try:
+            architectures = [Architecture.from_json(json.loads(key)) for key in chosen["key"]]
+        except (json.JSONDecodeError, SpaceError) as error:
+            raise PredictorError(f"table: a {role!r} network has a key that is not an architecture: {error}") from error
+        ms = np.asarray(chosen["median_ms"], dtype=np.float64)
+        if not (np.isfinite(ms) & (ms > 0)).all():
+            raise PredictorError(f"table: median_ms of the {role!r} networks must be positive, got {ms.tolist()}")
+        return architectures, ms
+
+    def _validate(self, architectures: list[Architecture], ms: Floats) -> dict[str, float | int | None]:
+        result: dict[str, float | int | None] = dict.fromkeys(
+            ("mape", "within_10", "spearman", "kendall", "coverage_90")
+        )
+        result["networks"] = len(ms)
+        if len(ms) == 0:
+            return result
+        found = self._interval(self._correction(self._sums_of(architectures)))
+        relative = np.abs(found.mean_ms / ms - 1.0)
+        result["mape"], result["within_10"] = float(relative.mean()), float((relative <= 0.1).mean())
+        if len(ms) > 2 and np.ptp(ms) > 0 and np.ptp(found.mean_ms) > 0:
+            result["spearman"] = float(spearmanr(found.mean_ms, ms)[0])
+            result["kendall"] = float(kendalltau(found.mean_ms, ms)[0])
+        if np.isfinite(self._correction.interval):
+            result["coverage_90"] = float(((found.low_ms <= ms) & (ms <= found.high_ms)).mean())
+        return result
+
+
+def _ms_in_family(ms: Mapping[OperatorSpec, float], name: str, spec: OperatorSpec) -> float:
+    return ms.get(spec, 0.0) if family(spec.name) == name else 0.0
+
+
+def _spec(key: str) -> OperatorSpec:
+    try:
+        return OperatorSpec.parse(key)
+    except SpaceError as error:
+        raise PredictorError(f"table: an operator has a key that is not a spec: {error}") from error
