@@ -57,7 +57,7 @@ def conditions(threads: int = 1) -> dict[str, Any]:
     load = _load_1min()
     warnings = []
     if load is not None and load > threads + 1:
-        warnings.append(f"the 1-minute load was {load:.1f} with {threads} thread(s) under test: others were computing too")
+        warnings.append(f"the 1-minute load was {load:.1f} with {threads} thread(s) under test: others computed too")
     return {
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_1min": load,

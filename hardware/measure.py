@@ -1,7 +1,8 @@
 """Timing many candidates fairly: warm, interleaved, watched by a sentinel, with an interval for every median.
 
 What is timed is host to host: one call of a prepared runner, its buffers already in place (a CUDA runner is timed by
-events around queued calls). Caches are warm. Rules: shared checklists of MLPerf, trtexec, TFLite and nn-Meter.
+events around queued calls). Caches are warm. The rules follow what MLPerf, trtexec and
+TFLite's benchmark_model have in common.
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ def measure(
     its readings by more than the tolerance, that batch is run again; a batch that stays dirty after `max_reruns` is
     left out for candidates with a clean round, and marks the others `dirty`. Samples are never trimmed by value.
 
-    runners: key -> call without arguments that runs once. sentinel: a fixed runner of its own; without one the candidate
-    whose warm time is the middle one serves. progress: called with (slots done, slots in all). threads: how many threads
-    the runners use, for the check of the machine's load. clock: seconds, monotonic.
+    runners: key -> call without arguments that runs once. sentinel: a fixed runner of its own; without one, the
+    candidate whose warm time is the middle one serves. progress: called with (slots done, slots in all). threads: how
+    many threads the runners use, for the check of the machine's load. clock: seconds, monotonic.
     Raises HardwareError for no runners, a runner that fails, or times that are not above zero.
     """
     if not runners:

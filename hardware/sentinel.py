@@ -7,9 +7,9 @@ from statistics import median
 from typing import Any
 
 from hardware.settings import MeasureSettings
-from hardware.timing import REWARM_CALLS, Stopwatch
+from hardware.timing import Stopwatch
 
-BASELINE_READINGS = 5
+BASELINE_READINGS = 3
 RUNNING_READINGS = 9  # a lasting change of clock becomes the new normal after five readings
 READING_SECONDS = (0.01, 0.06)  # at least, unless 15 samples took longer; at most
 
@@ -53,11 +53,11 @@ class Sentinel:
         return abs(reading / normal - 1) if normal > 0 else 0.0
 
     def _read(self) -> float:
-        self.watch.run(REWARM_CALLS)
+        self.watch.run(1)
         least, most = READING_SECONDS
         samples: list[float] = []
         spent = 0.0
-        while len(samples) < 5 or (spent < most and (spent < least or len(samples) < 15)):
+        while len(samples) < 3 or (spent < most and (spent < least or len(samples) < 15)):
             sample = self.watch.sample()
             samples.append(sample)
             spent += sample * self.watch.calls

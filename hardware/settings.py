@@ -19,7 +19,8 @@ class MeasureSettings:
     +- `ci_goal` or `target_seconds` have been timed; always at `max_seconds` or `max_runs`.
 
     A sample shorter than `batch_seconds` is timed over several calls. The sentinel is timed every `sentinel_every`
-    candidates; a batch around which it drifts by more than `sentinel_tolerance` is run again, `max_reruns` times at most.
+    candidates; a batch around which it drifts by more than `sentinel_tolerance` is run again, `max_reruns` times at
+    most.
     """
 
     warmup_runs: int = 10
@@ -59,7 +60,7 @@ class MeasureSettings:
 
     @classmethod
     def quick(cls) -> MeasureSettings:
-        """For trials and tests: two short rounds, about 0.06 s per operator of 0.1 ms."""
+        """For trials and tests: two short rounds, about 0.02 s to 0.06 s per operator."""
         return cls(
             warmup_seconds=0.005,
             warmup_max_seconds=0.02,

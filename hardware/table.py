@@ -38,7 +38,7 @@ class LatencyTable:
     """header, operators and networks as described above. Never changed in place: the methods return new tables.
 
     `header["validation"]` is None until the table was validated on whole networks it was not fitted to, and None again
-    as soon as its measurements change. Raises HardwareError, naming the key, for a header or columns that are not legal.
+    as soon as its measurements change. Raises HardwareError, naming the key, for an illegal header or column.
     """
 
     header: dict[str, Any]

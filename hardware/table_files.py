@@ -71,7 +71,8 @@ def check_header(header: Any, where: str) -> None:
         if key not in header["validation"]:
             raise HardwareError(f"{where}: key 'validation.{key}' is missing")
         # A rank correlation of constant predictions does not exist, and null says so.
-        if value is not None and (not isinstance(value, _NUMBER) or isinstance(value, bool) or not math.isfinite(value)):
+        number = isinstance(value, _NUMBER) and not isinstance(value, bool) and math.isfinite(value)
+        if value is not None and not number:
             raise HardwareError(f"{where}: key 'validation.{key}' must be a number or null, got {value!r}")
 
 
@@ -96,7 +97,9 @@ def check_frame(frame: pd.DataFrame, columns: dict[str, str], where: str) -> Non
         raise HardwareError(f"{where}: column 'role' must hold only {' or '.join(ROLES)}")
 
 
-def write_table(path: str | PathLike[str], header: dict[str, Any], operators: pd.DataFrame, networks: pd.DataFrame) -> None:
+def write_table(
+    path: str | PathLike[str], header: dict[str, Any], operators: pd.DataFrame, networks: pd.DataFrame
+) -> None:
     """Write all files beside `path`, then move each into place, the header last: a table with a header is whole."""
     target = Path(path)
     if target.exists() and not target.is_dir():

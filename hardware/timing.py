@@ -1,4 +1,4 @@
-"""The stop-watch: one sample, warming up until stable, and one slot of timing. Shared by `measure` and `measure_paired`."""
+"""The stopwatch: one sample, warming up until stable, one slot of timing. For `measure` and `measure_paired`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ class Stopwatch:
             enough = runs >= settings.warmup_runs and spent >= settings.warmup_seconds
             if enough and (self.stable or spent >= settings.warmup_max_seconds):
                 break
-            window, window_spent = [], 0.0
+            window: list[float] = []
+            window_spent = 0.0
             # A window has at least three runs (a median of fewer is no median) and, for short calls, a fixed time.
             while len(window) < 3 or (window_spent < settings.window_seconds and len(window) < MAX_CALLS_PER_SAMPLE):
                 window.append(self.run(1))
@@ -73,7 +74,7 @@ class Stopwatch:
             runs, spent = runs + len(window), spent + window_spent
             previous, current = current, median(window)
             if spent <= 0:
-                raise HardwareError(f"{self.key!r}: the clock did not move in {runs} runs; a latency must be above 0 ms")
+                raise HardwareError(f"{self.key!r}: the clock did not move in {runs} runs; a latency is above 0 ms")
         shortest = int(getattr(self.runner, "minimum_calls", 1))
         needed = math.ceil(settings.batch_seconds / current) if current > 0 else MAX_CALLS_PER_SAMPLE
         self.calls = max(shortest, min(needed, MAX_CALLS_PER_SAMPLE), 1)

@@ -11,6 +11,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from predictors.errors import PredictorError
 from predictors.features import ArchitectureFeatures
+from predictors.threads import one_thread
 from search_spaces.space import SearchSpace
 
 Floats = NDArray[np.float64]
@@ -91,6 +92,7 @@ class AccuracyPredictor:
         self._features = ArchitectureFeatures(space)
         self._bags: list[_Bag] = []
 
+    @one_thread
     def fit(self, X: NDArray[np.int16], y: Floats) -> AccuracyPredictor:
         """Learn from canonical rows (n, G) and accuracies (n,) as fractions, n >= 2. PredictorError otherwise."""
         y = np.asarray(y, dtype=np.float64)
@@ -128,8 +130,9 @@ class AccuracyPredictor:
         self._weigh(total, count, y)
         return self
 
+    @one_thread
     def predict(self, X: NDArray[np.int16]) -> tuple[Floats, Floats]:
-        """Mean (n,) and standard deviation (n,) of the accuracy of canonical rows (n, G). PredictorError before `fit`."""
+        """Mean (n,) and standard deviation (n,) of the accuracy of rows (n, G). PredictorError before `fit`."""
         if not self._bags:
             raise PredictorError("AccuracyPredictor.predict: call fit(X, y) first")
         mean, std = np.zeros(len(X)), np.zeros(len(X))

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 from scipy.stats import t as student
 
+from predictors.threads import one_thread
+
 Floats = NDArray[np.float64]
 NAMES = ("sum", "scale", "scale + constant", "scale + count + constant", "families + constant")  # simplest first
 MARGIN = 0.95  # a richer correction must have at most this share of the error of the one before it
@@ -33,7 +35,14 @@ class Sums:
     @property
     def total(self) -> Floats:
         """(n,) ms: the sum over all operators."""
-        return np.asarray(self.by_family.sum(axis=1))
+        return self.weighted(np.ones(self.by_family.shape[1]))
+
+    def weighted(self, scales: Floats) -> Floats:
+        """(n,) ms: each family scaled; column by column, so that a row's last bit is the same in any batch."""
+        total = np.zeros(len(self.by_family))
+        for column, scale in zip(self.by_family.T, scales, strict=True):
+            total += scale * column
+        return total
 
     def rows(self, index: NDArray[np.int64]) -> Sums:
         """The sums of some of the networks."""
@@ -56,10 +65,14 @@ class Correction:
 
     def __call__(self, sums: Sums) -> Floats:
         """(n,) ms."""
-        ms = sums.by_family @ self.scales + self.per_operator * sums.count + self.constant
-        return np.maximum(ms, LEAST * sums.total)
+        return self.finish(sums.weighted(self.scales) + self.per_operator * sums.count, sums.total)
+
+    def finish(self, additive: Floats, total: Floats) -> Floats:
+        """(n,) ms from the part that is a sum over operators, (n,), and the plain sum ``total`` (n,)."""
+        return np.maximum(additive + self.constant, LEAST * total)
 
 
+@one_thread
 def choose(sums: Sums, ms: Floats) -> Correction:
     """The correction of smallest relative leave-one-out error on networks that took ``ms`` (n,), with its interval.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from predictors.correction import Sums, choose
+from predictors.correction import Correction, Sums, choose
 from predictors.errors import PredictorError
 from predictors.minimum import minimise
 from predictors.operator_model import OperatorError, OperatorModel
@@ -55,15 +55,15 @@ class LatencyPredictor:
         self._operators = OperatorModel({_spec(key): float(ms) for key, ms in zip(*columns, strict=True)})
         used = self._operators.ms(space.specs())
         self._estimated = sum(not self._operators.is_measured(spec) for spec in used) / max(len(used), 1)
-        # specs beyond the legal ones (of a restricted space) are never scored, so they need no latency
-        self._families = [space.additive(partial(_ms_in_family, used, name)) for name in FAMILIES]
-        self._count = space.additive(lambda spec: 1.0)
         fit, fit_ms = self._networks(table, "fit")
         self._correction = choose(self._sums_of(fit), fit_ms)
+        # specs beyond the legal ones (of a restricted space) are never scored, so they need no latency
+        self._plain = space.additive(lambda spec: used.get(spec, 0.0))
+        self._corrected = space.additive(partial(_corrected_ms, used, self._correction))
         self._validation = self._validate(*self._networks(table, "validate"))
 
     @property
-    def validation(self) -> dict[str, float | int | None]:
+    def validation(self) -> dict[str, Any]:
         """Errors on the table's "validate" networks, which nothing was fitted to.
 
         mape (fraction), within_10 (share within 10 %), spearman, kendall, coverage_90 (share inside the 90 % interval)
@@ -88,8 +88,7 @@ class LatencyPredictor:
 
     def predict(self, X: NDArray[np.int16]) -> LatencyPrediction:
         """Latencies of canonical rows (n, G), vectorised."""
-        by_family = np.column_stack([additive.score(X) for additive in self._families])
-        return self._interval(self._correction(Sums(by_family, self._count.score(X))))
+        return self._interval(self._correction.finish(self._corrected.score(X), self._plain.score(X)))
 
     def predict_one(self, architecture: Architecture) -> LatencyPrediction:
         """Latency of one architecture of any space whose operators the table knows, as floats."""
@@ -132,10 +131,8 @@ class LatencyPredictor:
             raise PredictorError(f"table: median_ms of the {role!r} networks must be positive, got {ms.tolist()}")
         return architectures, ms
 
-    def _validate(self, architectures: list[Architecture], ms: Floats) -> dict[str, float | int | None]:
-        result: dict[str, float | int | None] = dict.fromkeys(
-            ("mape", "within_10", "spearman", "kendall", "coverage_90")
-        )
+    def _validate(self, architectures: list[Architecture], ms: Floats) -> dict[str, Any]:
+        result: dict[str, Any] = dict.fromkeys(("mape", "within_10", "spearman", "kendall", "coverage_90"))
         result["networks"] = len(ms)
         if len(ms) == 0:
             return result
@@ -150,8 +147,9 @@ class LatencyPredictor:
         return result
 
 
-def _ms_in_family(ms: Mapping[OperatorSpec, float], name: str, spec: OperatorSpec) -> float:
-    return ms.get(spec, 0.0) if family(spec.name) == name else 0.0
+def _corrected_ms(ms: Mapping[OperatorSpec, float], correction: Correction, spec: OperatorSpec) -> float:
+    """What one operator adds to a network."""
+    return float(correction.scales[FAMILIES.index(family(spec.name))]) * ms.get(spec, 0.0) + correction.per_operator
 
 
 def _spec(key: str) -> OperatorSpec:

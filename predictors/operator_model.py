@@ -1,7 +1,7 @@
 """Latency of operator specs that a table has not measured, from those of the same operator that it has.
 
-The trend of an operator is constant, or a law: so much for the call, a MAC and an activation, none negative. What the
-trend leaves is a Gaussian process on log latency, linear in the logs of MACs, activations, tokens, channels and sizes (a
+The trend of an operator is constant, or a law: so much for the call, a MAC and an activation, none negative. What it
+leaves is a Gaussian process on log latency, linear in the logs of MACs, activations, tokens, channels and sizes (a
 product of powers) plus a smooth deviation. Trend and kernel are chosen by leave-one-out, which is exact and in closed
 form for a Gaussian process (Rasmussen and Williams, 2006, section 5.4.2): ten measurements are enough.
 """
@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 
 from predictors.errors import PredictorError
 from predictors.features import spec_features
+from predictors.threads import one_thread
 from search_spaces.spec import OperatorSpec
 
 Floats = NDArray[np.float64]
@@ -27,6 +28,7 @@ LEVEL = 10.0  # prior variance of the mean, which leave-one-out must not know fr
 SLOPES = (1.0, 10.0)  # prior variance of the linear trend
 BENDS = (0.0, 0.3, 3.0)  # prior variance of the deviation; 0 is a purely linear model
 LENGTHS = (1.0, 3.0)  # correlation length of the deviation, in standard deviations of the features
+MOST = 150  # measurements of an operator that its model is fitted to, spread evenly over those there are
 TERMS = 3  # coefficients of the law: a call, MACs, activations
 NOISES = (1e-4, 1e-3, 1e-2, 1e-1)  # variance of log latency that no feature explains
 
@@ -40,7 +42,7 @@ class OperatorError:
 
 
 class _Process:
-    """The model of one operator name: a trend (constant, or the law of `_law`), and a Gaussian process on what it leaves."""
+    """The model of one operator name: a trend, and a Gaussian process on what it leaves."""
 
     def __init__(self, specs: list[OperatorSpec], ms: Floats) -> None:
         self._sizes = sorted({size for spec in specs for size, _ in spec.sizes})
@@ -126,19 +128,20 @@ class OperatorModel:
             if not (np.isfinite(ms) and ms >= 0):
                 raise PredictorError(f"measured: {spec.canonical} has latency {ms!r} ms, expected a finite number >= 0")
             groups.setdefault(spec.name, []).append(spec)
-        self._models = {
-            name: _Process(specs, np.array([self._measured[spec] for spec in specs])) for name, specs in groups.items()
-        }
+        self._groups = groups
+        self._models: dict[str, _Process] = {}  # fitted when first needed
 
     @property
+    @one_thread
     def errors(self) -> dict[str, OperatorError]:
         """Operator name -> its leave-one-out error."""
-        return {name: model.error for name, model in self._models.items()}
+        return {name: self._model(name).error for name in self._groups}
 
     def is_measured(self, spec: OperatorSpec) -> bool:
         """Whether the latency of ``spec`` is a measurement rather than an estimate."""
         return spec in self._measured
 
+    @one_thread
     def ms(self, specs: Sequence[OperatorSpec]) -> dict[OperatorSpec, float]:
         """Latency in ms of each spec. PredictorError when an operator was never measured at any size."""
         result = {spec: self._measured[spec] for spec in specs if spec in self._measured}
@@ -147,8 +150,15 @@ class OperatorModel:
             if spec not in result:
                 missing.setdefault(spec.name, []).append(spec)
         for name, unknown in missing.items():
-            if name not in self._models:
-                legal = ", ".join(sorted(self._models)) or "none"
+            if name not in self._groups:
+                legal = ", ".join(sorted(self._groups)) or "none"
                 raise PredictorError(f"table: operator {name!r} was never measured; measured operators: {legal}")
-            result.update(zip(unknown, map(float, self._models[name].predict(unknown)), strict=True))
+            result.update(zip(unknown, map(float, self._model(name).predict(unknown)), strict=True))
         return result
+
+    def _model(self, name: str) -> _Process:
+        if name not in self._models:
+            specs = self._groups[name]
+            specs = [specs[i] for i in np.unique(np.linspace(0, len(specs) - 1, MOST).round().astype(int))]
+            self._models[name] = _Process(specs, np.array([self._measured[spec] for spec in specs]))
+        return self._models[name]

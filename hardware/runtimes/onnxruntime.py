@@ -47,7 +47,7 @@ class OnnxRuntime(Runtime):
     def prepare_many(
         self, items: Iterable[Item], workers: int = 1, progress: Callable[[int, int], None] | None = None
     ) -> dict[str, Runner]:
-        """See `Runtime.prepare_many`; exports in batches of 16 (0.14 s a module), in processes if workers > 1."""
+        """See `Runtime.prepare_many`; exports in batches of 16, in processes if workers > 1."""
         self.require()
         unique = unique_items(items)
         runners: dict[str, Runner] = {}

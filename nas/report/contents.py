@@ -36,9 +36,9 @@ class DeviceReport:
         runtime: that ran the networks.
         header: of the latency table: conditions, versions, and its ``validation`` on networks it was not fitted to.
         max_latency_ms: the constraint, if there was one.
-        front: one row a front member, columns `FRONT`. ``accuracy`` is inherited from the supernet, on the search split;
-            the ``test_`` and ``measured_`` columns are NaN for members that were not tested. ``genes`` is JSON text: what
-            `Architecture.to_json` gives, or its genes alone.
+        front: one row a front member, columns `FRONT`. ``accuracy`` is inherited from the supernet, on the search
+            split; the ``test_`` and ``measured_`` columns are NaN for members that were not tested. ``genes`` is JSON
+            text: what `Architecture.to_json` gives, or its genes alone.
         evaluations: every architecture evaluated, by the search and each control, columns `EVALUATIONS`.
         hypervolumes: columns `HYPERVOLUMES`, the volume after so many evaluations.
         validation: the held-out whole networks of the latency table, columns `VALIDATION`.
@@ -77,12 +77,12 @@ class Report:
     Attributes:
         job: what was asked for.
         created: when, as text.
-        facts: shown in a strip under the title, in order. The keys ``train images``, ``search images`` and ``test images``
-            (numbers) also serve the section on trust, and ``search images`` the error bars of inherited accuracy.
+        facts: shown in a strip under the title, in order. The numbers ``train images``, ``search images`` and ``test
+            images`` also serve the section on trust, and ``search images`` the error bars of inherited accuracy.
         training: the training log, columns `TRAINING`, ``learning_rate``, and loss and accuracy of ``largest``,
             ``smallest`` and ``random`` subnets where they were trained.
         devices: one a device, at least one.
-        ranks: inherited against stand-alone accuracy of the same architectures, columns `RANKS`; None where not measured.
+        ranks: inherited against stand-alone accuracy of the same architectures, columns `RANKS`; None: not measured.
 
     Raises:
         ValueError: a table lacks a column, or there is no device.

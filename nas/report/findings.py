@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
 from nas.report.contents import DeviceReport, Report
 from nas.report.tables import hypervolume_summary
@@ -89,38 +88,53 @@ def control_sentences(device: DeviceReport, search: str) -> list[str]:
     return [comparison.sentence[0].upper() + comparison.sentence[1:] + "." for comparison in comparisons]
 
 
+def controls_title(device: DeviceReport, search: str) -> str:
+    """Who was beaten, who tied, who won, in few words: the title of the hypervolume plot."""
+    comparisons = compare(device.hypervolumes, search)
+    if not comparisons:
+        return f"{device.name}: no control was run"
+    kinds = {"better": "beats", "same": "ties with", "worse": "loses to", "unknown": "cannot be told (one seed) from"}
+    told = []
+    for outcome, verb in kinds.items():
+        names = [SEARCHES.get(c.control, c.control) for c in comparisons if c.outcome == outcome]
+        told += [f"{verb} {listed(names)}"] if names else []
+    return f"{device.name}: the search {'; '.join(told)}"
+
+
 def controls_verdict(device: DeviceReport, search: str) -> str:
-    """The controls in one sentence: who was beaten, and in full who was not."""
+    """The controls in one sentence that also says what a tie or a defeat means."""
     comparisons = compare(device.hypervolumes, search)
     if not comparisons:
         return f"On {device.name} no control was run, so nothing shows that the search or the mix of families helped."
-    beaten = [SEARCHES.get(c.control, c.control) for c in comparisons if c.outcome == "better"]
-    others = [c.sentence for c in comparisons if c.outcome not in ("better", "unknown")]
+    told = []
+    for outcome, verb in (
+        ("better", "beats {}"),
+        ("same", "ties with {} within seed spread"),
+        ("worse", "loses to {}"),
+    ):
+        group = [c for c in comparisons if c.outcome == outcome]
+        if group:
+            meanings = [_MEANING[c.control][outcome] for c in group if c.control in _MEANING and outcome != "better"]
+            reason = f" ({', '.join(m.removesuffix(' here') for m in meanings)})" if meanings else ""
+            told.append(verb.format(listed([SEARCHES.get(c.control, c.control) for c in group])) + reason)
     doubtful = [c for c in comparisons if c.outcome == "unknown"]
     if doubtful:
-        figures = listed([f"{SEARCHES.get(c.control, c.control)} ({100 * (c.ratio - 1):+.1f} %)" for c in doubtful])
-        others.append(f"one seed each cannot tell luck from skill against {figures}")
-    start = f"On {device.name} the search beats {listed(beaten)} at equal cost" if beaten else f"On {device.name}"
-    if not others:
-        return start + "."
-    return (start + "; " if beaten else start + " ") + "; ".join(others) + "."
-
-
-def member_accuracy(member: pd.Series) -> tuple[float, str]:
-    """The most honest accuracy of a front member and the split it is from."""
-    tested = known(member["test_accuracy"])
-    return (member["test_accuracy"], "test") if tested else (member["accuracy"], "search split")
+        figures = [f"{SEARCHES.get(c.control, c.control)} ({100 * (c.ratio - 1):+.1f} %)" for c in doubtful]
+        told.append(f"differs from {listed(figures)} by what may be luck, as one seed each cannot tell")
+    return f"On {device.name}, at equal evaluations, the search {'; it '.join(told)}."
 
 
 def front_range(device: DeviceReport) -> str:
-    """'from 91.2 % (test) at 0.31 ms to 97.9 % (test) at 1.20 ms', predicted latencies."""
+    """'from 91.2 % at 0.310 ms to 97.9 % at 1.20 ms (test accuracy)', predicted latencies.
+
+    Both ends are of one split: the test split where both were tested, else the search split.
+    """
     members = device.members
-    ends = [members.iloc[0], members.iloc[-1]][: len(members)]
-    texts = []
-    for end in ends:
-        accuracy, split = member_accuracy(end)
-        texts.append(f"{percent(accuracy)} ({split}) at {ms(end['latency_ms'])} ms")
-    return "from " + " to ".join(texts) if len(texts) > 1 else texts[0]
+    ends = members.iloc[[0, -1]] if len(members) > 1 else members
+    split = "test" if ends["test_accuracy"].notna().all() else "search"
+    column = "test_accuracy" if split == "test" else "accuracy"
+    texts = [f"{percent(end[column])} at {ms(end['latency_ms'])} ms" for _, end in ends.iterrows()]
+    return f"{'from ' if len(texts) > 1 else ''}{' to '.join(texts)} ({split} accuracy)"
 
 
 def latency_error(device: DeviceReport) -> str:
@@ -146,23 +160,7 @@ def findings(report: Report) -> list[str]:
         sentences.append(f"Predicted latency is {'; '.join(told)}.")
     missing = [name for name, error in errors if not error]
     if missing:
-        sentences.append(f"The latency table of {listed(missing)} was not validated: its latencies have no known error.")
-    return sentences
-
-
-def rank_sentence(ranks: pd.DataFrame | None) -> str:
-    """Kendall's tau between inherited and stand-alone accuracy with a bootstrap interval (percentile, 2000 draws, 95 %)."""
-    if ranks is None or len(ranks) < 3:
-        return (
-            "The rank correlation between inherited accuracy and the accuracy of networks trained alone was not measured in "
-            "this run."
+        sentences.append(
+            f"The latency table of {listed(missing)} was not validated: its latencies have no known error."
         )
-    pairs = ranks[["inherited_accuracy", "standalone_accuracy"]].to_numpy(dtype=np.float64)
-    tau = kendalltau(pairs[:, 0], pairs[:, 1]).statistic
-    draws = np.random.default_rng(0).integers(len(pairs), size=(2000, len(pairs)))
-    taus = [kendalltau(pairs[draw, 0], pairs[draw, 1]).statistic for draw in draws]
-    low, high = np.nanquantile(taus, [0.025, 0.975]) if np.isfinite(taus).any() else (np.nan, np.nan)
-    return (
-        f"Over {len(pairs)} architectures trained alone, inherited accuracy ranks them with Kendall's tau {tau:.2f} "
-        f"(95 % bootstrap interval {low:.2f} to {high:.2f})."
-    )
+    return sentences

@@ -14,7 +14,7 @@ from rich.table import Table
 from scipy.stats import norm
 
 from nas.report.contents import DeviceReport
-from nas.report.words import UNKNOWN, count, known, ms_interval, percent, plus_minus
+from nas.report.words import UNKNOWN, count, known, ms_plus_minus, percent, plus_minus
 from search_spaces import SpaceError
 from search_spaces.operators import family
 
@@ -99,7 +99,7 @@ def operator_mix(front: pd.DataFrame) -> pd.DataFrame:
     """How often each mixer stands in each stage of each front member.
 
     Returns:
-        Columns hash, latency_ms, stage, mixer, family, count, share; ``share`` is of the stage's layers, so that it sums
+        Columns hash, latency_ms, stage, mixer, family, count, share; ``share`` is of the stage's layers, so it sums
         to 1 within (hash, stage). Members from fast to slow.
     """
     rows = []
@@ -107,22 +107,24 @@ def operator_mix(front: pd.DataFrame) -> pd.DataFrame:
         for stage, mixers in by_stage(str(member.genes)).items():
             for mixer in sorted(set(mixers)):
                 times = mixers.count(mixer)
-                rows.append((member.hash, member.latency_ms, stage, mixer, mixer_family(mixer), times, times / len(mixers)))
+                rows.append(
+                    (member.hash, member.latency_ms, stage, mixer, mixer_family(mixer), times, times / len(mixers))
+                )
     return pd.DataFrame(rows, columns=["hash", "latency_ms", "stage", "mixer", "family", "count", "share"])
 
 
 def final_hypervolumes(hypervolumes: pd.DataFrame) -> pd.DataFrame:
     """The last row of every (search, seed), in the order in which the searches come."""
-    last = hypervolumes.sort_values("evaluations", kind="stable").groupby(["search", "seed"], sort=False).tail(1)
-    return last.loc[[index for index in hypervolumes.index if index in last.index]].reset_index(drop=True)
+    ordered = hypervolumes.reset_index(drop=True).sort_values("evaluations", kind="stable")
+    return ordered.groupby(["search", "seed"], sort=False).tail(1).sort_index().reset_index(drop=True)
 
 
 def hypervolume_summary(hypervolumes: pd.DataFrame) -> pd.DataFrame:
     """Final hypervolume of each search over its seeds.
 
     Returns:
-        Columns search, seeds, evaluations, mean, std (n - 1; NaN for one seed), min, max, ratio_to_random (of means; NaN
-        without a random search), in the order in which the searches come. ``evaluations`` is the fewest any seed ended with.
+        Columns search, seeds, evaluations (the fewest any seed ended with), mean, std (n - 1; NaN for one seed), min,
+        max, ratio_to_random (of means; NaN without a random search), in the order in which the searches come.
     """
     groups = final_hypervolumes(hypervolumes).groupby("search", sort=False)
     values = groups["hypervolume"]
@@ -141,7 +143,16 @@ def hypervolume_summary(hypervolumes: pd.DataFrame) -> pd.DataFrame:
     return summary.rename_axis("search").reset_index()
 
 
-_HEADINGS = ("architecture", "accuracy, search", "accuracy, test", "predicted ms", "re-measured ms", "MACs", "parameters")
+_HEADINGS = (
+    "architecture",
+    "accuracy, search",
+    "accuracy, test",
+    "predicted, ms",
+    "measured, ms",
+    "MACs",
+    "parameters",
+)
+_NOTE = f"{UNKNOWN} not tested; latency ± its 90 % interval, test accuracy ± its 95 % interval, the larger side"
 
 
 def _cells(member: Any) -> list[str]:
@@ -149,8 +160,8 @@ def _cells(member: Any) -> list[str]:
         str(member.hash) + (" *" if member.knee else ""),
         percent(member.accuracy),
         plus_minus(member.test_accuracy, member.test_low, member.test_high),
-        ms_interval(member.latency_ms, member.latency_low_ms, member.latency_high_ms),
-        ms_interval(member.measured_ms, member.measured_low_ms, member.measured_high_ms),
+        ms_plus_minus(member.latency_ms, member.latency_low_ms, member.latency_high_ms),
+        ms_plus_minus(member.measured_ms, member.measured_low_ms, member.measured_high_ms),
         count(member.macs),
         count(member.parameters),
     ]
@@ -166,11 +177,17 @@ def front_title(device: DeviceReport) -> str:
 
 def front_table(device: DeviceReport) -> Table:
     """The front for the terminal, from the fastest member to the slowest."""
-    note = f"* knee; {UNKNOWN} not tested; latency with its 90 % interval, test accuracy with its 95 % interval\n{LETTERS_HELP}"
-    table = Table(title=escape(front_title(device)), caption=note, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    table = Table(
+        title=escape(front_title(device)),
+        caption=f"* knee; {_NOTE}\nmixers: {LETTERS_HELP}",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 0),
+        title_justify="left",
+        caption_justify="left",
+    )
     for heading in (*_HEADINGS, "mixers"):
         left = heading in ("architecture", "mixers")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=left)
+        table.add_column(heading, justify="left" if left else "right", no_wrap=left, overflow="fold")
     for member in device.members.itertuples():
         table.add_row(*(escape(cell) for cell in [*_cells(member), short_mixers(str(member.genes))]))
     return table
@@ -183,4 +200,4 @@ def front_markdown(device: DeviceReport) -> str:
         mixers = " / ".join(" ".join(names) for names in by_stage(str(member.genes)).values())
         cells = [*_cells(member), mixers]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + f"\n\n\\* knee; {UNKNOWN} not tested; latency with its 90 % interval, test accuracy with its 95 % interval.\n"
+    return "\n".join(lines) + f"\n\n\\* knee; {_NOTE}.\n"

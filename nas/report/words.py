@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 UNKNOWN = "–"
 SEARCHES = {
@@ -49,12 +50,20 @@ def percent_interval(value: float | None, low: float | None, high: float | None)
 
 
 def plus_minus(value: float, low: float, high: float) -> str:
-    """'97.3 ±1.1 %', the larger side of an uneven interval."""
+    """'97.3 ±1.1 %' with no-break spaces, the larger side of an uneven interval."""
     if not known(value):
         return UNKNOWN
     if not (known(low) and known(high)):
         return percent(value)
-    return f"{100 * value:.1f} ±{100 * max(value - low, high - value):.1f} %"
+    return f"{100 * value:.1f}\u00a0±{100 * max(value - low, high - value):.1f}\u00a0%"
+
+
+def ms_plus_minus(value: float, low: float, high: float) -> str:
+    """'0.310 ±0.020' with a no-break space, the larger side of an uneven interval."""
+    if not (known(value) and known(low) and known(high)):
+        return ms(value)
+    digits = len(ms(value).partition(".")[2])
+    return f"{ms(value)}\u00a0±{max(value - low, high - value):.{digits}f}"
 
 
 def count(value: float) -> str:
@@ -80,3 +89,16 @@ def search_label(search: str, main: str) -> str:
 def plural(number: int, noun: str) -> str:
     """'1 network', '2 networks'."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def plain(value: Any) -> str:
+    """A value for reading: floats to four digits, lists with commas."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if known(value) else UNKNOWN
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", " ") if abs(value) >= 10_000 else str(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(plain(item) for item in value)
+    return UNKNOWN if value is None else str(value)

@@ -36,7 +36,9 @@ def search_device(
 
     spaces = {settings.searcher: space}
     controls = control_spaces(space)
-    spaces.update({name: controls[name] for name in settings.controls if name in controls and name != settings.searcher})
+    spaces.update(
+        {name: controls[name] for name in settings.controls if name in controls and name != settings.searcher}
+    )
     total = len(spaces) * settings.seeds * settings.evaluations
     advance = progress.task(f"search {device.name}", total)
     results: dict[str, list[SearchResult]] = {}
@@ -96,6 +98,11 @@ def hypervolume_frame(results: dict[str, list[SearchResult]]) -> pd.DataFrame:
     for name, group in results.items():
         for result in group:
             curve = result.hypervolume_curve(reference)
-            columns = {"search": name, "seed": result.seed, "evaluations": np.arange(1, len(curve) + 1), "hypervolume": curve}
+            columns = {
+                "search": name,
+                "seed": result.seed,
+                "evaluations": np.arange(1, len(curve) + 1),
+                "hypervolume": curve,
+            }
             frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,7 +150,9 @@ def test_one_architecture_and_a_matrix_agree(space: SearchSpace, predictor: Late
         assert 0 < one.low_ms < one.mean_ms < one.high_ms
 
 
-def test_saved_and_loaded_tables_predict_the_same(space: SearchSpace, predictor: LatencyPredictor, tmp_path) -> None:
+def test_saved_and_loaded_tables_predict_the_same(
+    space: SearchSpace, predictor: LatencyPredictor, tmp_path: Path
+) -> None:
     table(space, 0.15, 30, 60, noise=0.01).save(tmp_path / "table")
     again = LatencyPredictor(space, LatencyTable.load(tmp_path / "table"))
     X = space.sample(50, np.random.default_rng(3))

@@ -84,7 +84,7 @@ def test_extrapolation_stays_near_what_was_measured() -> None:
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_or_two_measurements_give_their_geometric_mean(by_name: dict, n: int) -> None:
     specs = by_name["convnext"]
-    model = OperatorModel({spec: ms for spec, ms in zip(specs[:n], (1.0, 4.0), strict=False)})
+    model = OperatorModel(dict(zip(specs[:n], (1.0, 4.0), strict=False)))
     assert model.ms([specs[30]])[specs[30]] == pytest.approx([1.0, 2.0][n - 1])
     assert np.isnan(model.errors["convnext"].mape)
 

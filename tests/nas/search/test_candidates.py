@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ def every_row(space: SearchSpace) -> np.ndarray:
     return np.unique(space.canonicalise(np.array(list(itertools.product(*space.legal)))), axis=0)
 
 
-def test_the_smallest_architecture_is_the_true_one(known, few: SearchSpace) -> None:
+def test_the_smallest_architecture_is_the_true_one(known: Any, few: SearchSpace) -> None:
     true = known.latency(every_row(few)).min()
     row, ms = check_feasible(few, known.latency, true, np.random.default_rng(0))
     assert ms == known.latency(row[None])[0] == true
@@ -30,14 +31,14 @@ def test_the_smallest_architecture_is_the_true_one(known, few: SearchSpace) -> N
         check_feasible(few, known.latency, 0.01, np.random.default_rng(0), key="devices.phone")
 
 
-def test_the_smallest_of_a_large_space_beats_every_random_row(known) -> None:
+def test_the_smallest_of_a_large_space_beats_every_random_row(known: Any) -> None:
     sampled = known.latency(known.space.sample(50_000, np.random.default_rng(1))).min()
     with pytest.raises(JobError, match="smallest architecture found takes") as caught:
         check_feasible(known.space, known.latency, 0.01, np.random.default_rng(0))
     assert float(str(caught.value).split("takes ")[1].split()[0]) < sampled
 
 
-def test_two_numbers_that_differ_little_are_told_apart(known, few: SearchSpace) -> None:
+def test_two_numbers_that_differ_little_are_told_apart(known: Any, few: SearchSpace) -> None:
     true = known.latency(every_row(few)).min()
     with pytest.raises(JobError) as caught:
         check_feasible(few, known.latency, true * (1 - 1e-7), np.random.default_rng(0))
@@ -45,7 +46,7 @@ def test_two_numbers_that_differ_little_are_told_apart(known, few: SearchSpace) 
     assert float(words[words.index("takes") + 1]) > float(words[words.index("asked") + 1])
 
 
-def test_fresh_rows_empty_a_small_space_exactly(known, few: SearchSpace) -> None:
+def test_fresh_rows_empty_a_small_space_exactly(known: Any, few: SearchSpace) -> None:
     problem = Problem(few, known.latency, evaluations=10, population=5)
     rng = np.random.default_rng(2)
     rows = fresh(problem, 100, set(), rng)
@@ -53,7 +54,7 @@ def test_fresh_rows_empty_a_small_space_exactly(known, few: SearchSpace) -> None
     assert len(fresh(problem, 100, set(row_keys(rows)), rng)) == 0
 
 
-def test_repair_makes_slow_rows_feasible_and_keeps_feasible_ones(known) -> None:
+def test_repair_makes_slow_rows_feasible_and_keeps_feasible_ones(known: Any) -> None:
     problem = Problem(known.space, known.latency, evaluations=10, population=5, max_latency_ms=1.0)
     rows = known.space.sample(50, np.random.default_rng(3))
     good = known.latency(rows) <= 1.0
@@ -63,7 +64,7 @@ def test_repair_makes_slow_rows_feasible_and_keeps_feasible_ones(known) -> None:
     assert set(row_keys(rows[good])) <= set(row_keys(repaired))
 
 
-def test_admit_keeps_order_and_drops_repeats_seen_and_slow(known) -> None:
+def test_admit_keeps_order_and_drops_repeats_seen_and_slow(known: Any) -> None:
     rows = known.space.sample(40, np.random.default_rng(5))
     limit = float(np.median(known.latency(rows)))
     problem = Problem(known.space, known.latency, evaluations=10, population=5, max_latency_ms=limit)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nas.search import control_names, control_searcher, control_spaces, run_search
@@ -27,7 +29,7 @@ def mixers(space: SearchSpace, X: np.ndarray) -> set[str]:
     }
 
 
-def test_every_control_uses_its_families_and_all_of_them(known) -> None:
+def test_every_control_uses_its_families_and_all_of_them(known: Any) -> None:
     spaces = control_spaces(known.space)
     assert tuple(spaces) == control_names() == ("random", "conv", "attention", "ssm", "no-ssm")
     assert spaces["random"] is known.space
@@ -39,7 +41,7 @@ def test_every_control_uses_its_families_and_all_of_them(known) -> None:
     assert "gated_conv" in mixers(spaces["no-ssm"], spaces["no-ssm"].sample(3000, np.random.default_rng(0)))
 
 
-def test_a_control_is_searched_in_the_encoding_of_the_full_space(known) -> None:
+def test_a_control_is_searched_in_the_encoding_of_the_full_space(known: Any) -> None:
     for name, space in control_spaces(known.space).items():
         searcher = control_searcher(name, "nsga2")
         assert searcher == ("random" if name == "random" else "nsga2")
@@ -48,7 +50,7 @@ def test_a_control_is_searched_in_the_encoding_of_the_full_space(known) -> None:
         assert np.array_equal(known.space.canonicalise(result.X), result.X)
 
 
-def test_a_control_that_does_not_exist_is_left_out(known) -> None:
+def test_a_control_that_does_not_exist_is_left_out(known: Any) -> None:
     conv_only = control_spaces(known.space)["conv"]
     assert set(control_spaces(conv_only)) == {"random"}
     without_identity = known.space.restrict({"stage*.layer*.mixer": ["mbconv", "mhsa"]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,7 +18,7 @@ from search_spaces.spaces import make_space
 REFERENCE = (0.0, 3.0)  # (accuracy, latency_ms)
 
 
-def search(known, name: str, evaluate=None, **changes) -> SearchResult:
+def search(known: Any, name: str, evaluate: Any = None, **changes: Any) -> SearchResult:
     arguments = {"evaluations": 36, "population": 12, "seed": 0} | changes
     return run_search(known.space, name, evaluate or known.accuracy, known.latency, **arguments)
 
@@ -29,7 +31,7 @@ def same(a: SearchResult, b: SearchResult) -> bool:
 class TestEverySearcher:
     """The conformance suite: it enumerates the registry."""
 
-    def test_asks_only_for_new_canonical_feasible_rows(self, known, name: str) -> None:
+    def test_asks_only_for_new_canonical_feasible_rows(self, known: Any, name: str) -> None:
         limit = 1.0
         result = search(known, name, max_latency_ms=limit)
         assert len(result.X) == 36
@@ -40,12 +42,12 @@ class TestEverySearcher:
         assert np.array_equal(result.accuracy, known.accuracy(result.X))
         assert result.generation.tolist() == [0] * 12 + [1] * 12 + [2] * 12
 
-    def test_same_seed_same_search_and_other_seed_another(self, known, name: str) -> None:
+    def test_same_seed_same_search_and_other_seed_another(self, known: Any, name: str) -> None:
         first = search(known, name, seed=4)
         assert same(first, search(known, name, seed=4))
         assert not np.array_equal(first.X, search(known, name, seed=5).X)
 
-    def test_killed_and_replayed_from_the_cache_it_ends_in_the_same_result(self, known, name: str) -> None:
+    def test_killed_and_replayed_from_the_cache_it_ends_in_the_same_result(self, known: Any, name: str) -> None:
         cache: dict[bytes, float] = {}
         computed = 0
 
@@ -68,17 +70,17 @@ class TestEverySearcher:
         assert computed == 36
         assert same(resumed, search(known, name))
 
-    def test_ends_early_when_the_space_is_exhausted(self, known, few: SearchSpace, name: str) -> None:
+    def test_ends_early_when_the_space_is_exhausted(self, known: Any, few: SearchSpace, name: str) -> None:
         result = run_search(few, name, known.accuracy, known.latency, evaluations=200, population=5)
         assert len(result.X) == few.size() == 8
 
-    def test_never_loops_on_a_limit_that_nothing_meets(self, known, name: str) -> None:
+    def test_never_loops_on_a_limit_that_nothing_meets(self, known: Any, name: str) -> None:
         with pytest.raises(
             JobError, match=r"max_latency_ms: the smallest architecture found takes 0\.\d+ ms, you asked 0.1 ms"
         ):
             search(known, name, max_latency_ms=0.1)
 
-    def test_reaches_a_limit_that_random_rows_hardly_ever_meet(self, known, name: str) -> None:
+    def test_reaches_a_limit_that_random_rows_hardly_ever_meet(self, known: Any, name: str) -> None:
         limit = 0.5
         random_rows = known.space.sample(20_000, np.random.default_rng(0))
         assert (known.latency(random_rows) <= limit).mean() < 1e-3
@@ -86,7 +88,7 @@ class TestEverySearcher:
         assert len(result.X) == 24
         assert (result.latency_ms <= limit).all()
 
-    def test_counts_its_progress(self, known, name: str) -> None:
+    def test_counts_its_progress(self, known: Any, name: str) -> None:
         calls: list[tuple[int, int]] = []
         search(known, name, evaluations=20, progress=lambda done, total: calls.append((done, total)))
         assert calls == [(12, 20), (20, 20)]
@@ -95,7 +97,7 @@ class TestEverySearcher:
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32), population=st.integers(1, 30), limit=st.one_of(st.none(), st.floats(0.6, 5.0)))
 def test_cheap_searchers_keep_their_promises_for_any_settings(
-    known, seed: int, population: int, limit: float | None
+    known: Any, seed: int, population: int, limit: float | None
 ) -> None:
     for name in ("random", "nsga2"):
         result = search(known, name, seed=seed, population=population, evaluations=40, max_latency_ms=limit)
@@ -104,7 +106,7 @@ def test_cheap_searchers_keep_their_promises_for_any_settings(
         assert limit is None or (result.latency_ms <= limit).all()
 
 
-def test_nsga2_beats_random_and_the_predictor_beats_both(known) -> None:
+def test_nsga2_beats_random_and_the_predictor_beats_both(known: Any) -> None:
     volumes = {
         name: np.array(
             [search(known, name, evaluations=80, population=20, seed=s).hypervolume(REFERENCE) for s in range(5)]
@@ -115,7 +117,7 @@ def test_nsga2_beats_random_and_the_predictor_beats_both(known) -> None:
     assert (volumes["predictor-nsga2"] > np.maximum(volumes["random"], volumes["nsga2"])).sum() >= 4
 
 
-def test_guided_search_comes_near_the_known_optimum_of_a_restricted_space(known) -> None:
+def test_guided_search_comes_near_the_known_optimum_of_a_restricted_space(known: Any) -> None:
     space = known.space.restrict(
         {"stage*.depth": [1], "resolution": [8], "stage*.layer*.mixer": ["mbconv", "mhsa", "identity"]}
     )
@@ -133,7 +135,7 @@ def test_guided_search_comes_near_the_known_optimum_of_a_restricted_space(known)
     assert found.hypervolume(REFERENCE) > 0.95 * truth
 
 
-def test_result_front_and_curve_agree_with_its_hypervolume(known) -> None:
+def test_result_front_and_curve_agree_with_its_hypervolume(known: Any) -> None:
     result = search(known, "nsga2")
     front = result.front()
     assert (np.diff(result.latency_ms[front]) >= 0).all()
@@ -149,7 +151,7 @@ def test_result_front_and_curve_agree_with_its_hypervolume(known) -> None:
     assert area == pytest.approx(result.hypervolume(REFERENCE))
 
 
-def test_rows_told_from_outside_are_not_asked_again(known) -> None:
+def test_rows_told_from_outside_are_not_asked_again(known: Any) -> None:
     X = known.space.sample(30, np.random.default_rng(1))
     searcher = get_searcher("nsga2")(Problem(known.space, known.latency, evaluations=60, population=10))
     searcher.tell(X, known.accuracy(X), known.latency(X))
@@ -168,7 +170,7 @@ def test_a_taken_name_is_refused() -> None:
     assert get_searcher("nsga2") is not Impostor
 
 
-def test_wrong_arguments_are_named(known) -> None:
+def test_wrong_arguments_are_named(known: Any) -> None:
     with pytest.raises(JobError, match="unknown name 'annealing', legal: nsga2, predictor-nsga2, random"):
         search(known, "annealing")
     with pytest.raises(JobError, match="evaluations: must be at least 1, got 0"):

@@ -1,0 +1,1 @@
+"""`nas bench`: this project's claims as commands that anyone can run."""

@@ -1,0 +1,120 @@
+"""`nas bench ...`: one thin function a claim."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas.progress import Progress, Terminal
+
+app = typer.Typer(
+    help="This project's claims, as commands that anyone can run.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Space = Annotated[str, typer.Option(help="search space, e.g. hybrid-vision or hybrid-vision/mobile")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+Seed = Annotated[int, typer.Option(min=0, help="of the random draws")]
+
+
+def _report(bench: Callable[[Progress], dict[str, Any]], as_json: bool) -> dict[str, Any]:
+    """Runs ``bench``; progress goes to standard error, so that standard output holds the result alone."""
+    with Terminal(Console(stderr=True)) as progress:
+        result = bench(progress)
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return result
+    table = Table("figure", "value")
+    for name, value in result.items():
+        if not isinstance(value, list) or len(value) <= 3:
+            table.add_row(name, f"{value:.3g}" if isinstance(value, float) else str(value))
+        else:
+            table.add_row(name, f"{len(value)} entries; --json shows them")
+    Console().print(table)
+    return result
+
+
+@app.command()
+def slices(
+    space: Space = "hybrid-vision",
+    count: Annotated[int, typer.Option(min=1, help="random architectures")] = 1000,
+    onnx: Annotated[int, typer.Option(min=0, help="how many of them are exported and run in ONNX Runtime")] = 0,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Subnet in the supernet == extracted network == ONNX export, on random architectures."""
+    from nas.bench.slices import bench_slices
+    from nas.errors import JobError
+    from search_spaces import get_space
+
+    if onnx > count:
+        raise JobError(f"--onnx: got {onnx}; legal: at most --count ({count})")
+    _report(lambda progress: bench_slices(get_space(space), count, onnx, seed, progress), as_json)
+
+
+@app.command()
+def slicing_cost(
+    space: Space = "hybrid-vision",
+    count: Annotated[int, typer.Option(min=1, help="random architectures")] = 20,
+    batch: Annotated[int, typer.Option(min=1, help="images a step")] = 64,
+    threads: Annotated[int, typer.Option(min=1, help="PyTorch threads")] = 1,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Step time (forward and backward) of a subnet in the supernet over the same network extracted."""
+    import torch
+
+    from nas.bench.slicing_cost import bench_slicing_cost
+    from search_spaces import get_space
+
+    torch.set_num_threads(threads)
+    _report(lambda progress: bench_slicing_cost(get_space(space), count, batch, seed, progress), as_json)
+
+
+@app.command()
+def ranks(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a trained run directory")],
+    count: Annotated[int, typer.Option(min=4, help="architectures to train alone")] = 24,
+    seeds: Annotated[int, typer.Option(min=1, help="trainings of each")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="trainings at a time, one thread each if more than one")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Rank correlation of inherited accuracy with training each architecture alone by the same recipe."""
+    from nas.bench.ranks import bench_ranks
+
+    _report(lambda progress: bench_ranks(run, count, seeds, workers, progress), as_json)
+
+
+@app.command()
+def resume(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="a job whose devices all give a latency table")],
+    out: Annotated[Path, typer.Option(help="folder for the runs")],
+    kills: Annotated[int, typer.Option(min=1, help="runs to kill and resume")] = 10,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Kill runs at random moments and resume them: the same front, byte for byte, as an undisturbed run?"""
+    from nas.bench.resume import bench_resume
+
+    result = _report(lambda progress: bench_resume(job, out, kills, seed, progress), as_json)
+    if result["different"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def mutations(
+    count: Annotated[int, typer.Option(min=1, help="wrong files")] = 200,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Wrong job and architecture files: each refused with a message that names the key, code 2, nothing written?"""
+    from nas.bench.mutations import bench_mutations
+
+    result = _report(lambda progress: bench_mutations(count, seed, progress), as_json)
+    if result["bad"]:
+        raise typer.Exit(1)

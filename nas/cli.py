@@ -1,0 +1,240 @@
+"""The `nas` command: one thin function a command. User mistakes end with one message and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from nas.bench.cli import app as bench_app
+
+app = typer.Typer(
+    name="nas",
+    help="Neural architecture search over hybrid conv / attention / state-space spaces, for the devices you have.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(bench_app, name="bench")
+
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a packaged job (quickstart, fashion-mnist) or a file")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, made by `nas run`")]
+Out = Annotated[Path | None, typer.Option("--out", help="run directory; default results/runs/<job name>")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="print the plan and its estimated cost, do nothing")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+
+def _run(job: str, out: Path | None, until: str, dry_run: bool = False) -> None:
+    from nas.job import load_job
+    from nas.run import default_run_path
+
+    loaded = load_job(job)
+    folder = out or default_run_path(loaded)
+    console = Console()
+    if dry_run:
+        from nas.plan import estimate, plan_table
+
+        console.print(plan_table(loaded, folder, estimate(loaded)))
+        return
+    from nas.pipeline import run_job
+    from nas.progress import Terminal
+
+    with Terminal(console) as progress:
+        run_job(loaded, folder, progress, until)
+    if until in ("report", "export"):
+        _show_fronts(folder, console)
+        console.print(f"report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def _show_fronts(folder: Path, console: Console, device: str | None = None) -> None:
+    from nas.report.tables import front_table
+
+    for part in _device_reports(folder, device):
+        console.print(front_table(part))
+
+
+def _device_reports(folder: Path, device: str | None) -> list[Any]:
+    from nas.errors import JobError
+    from nas.pipeline import Session
+    from nas.progress import Silent
+    from nas.report.step import device_report
+    from nas.run import RunDirectory
+
+    with RunDirectory.open(folder, read_only=True) as run:
+        devices = [d for d in run.job.devices if device in (None, d.name)]
+        if not devices:
+            raise JobError(f"--device: got {device!r}; legal: {', '.join(d.name for d in run.job.devices)}")
+        session = Session(run, Silent())
+        return [device_report(session, d) for d in devices]
+
+
+@app.command()
+def run(job: JobArgument, out: Out = None, dry_run: DryRun = False) -> None:
+    """Do everything: profile the devices, train the supernet once, search, report, export. Goes on where it stopped."""
+    _run(job, out, "export", dry_run)
+
+
+@app.command()
+def train(job: JobArgument, out: Out = None) -> None:
+    """Profile the devices and train the job's supernet; a later `nas run` goes on from there."""
+    _run(job, out, "train")
+
+
+@app.command()
+def search(job: JobArgument, out: Out = None) -> None:
+    """Search every device of the job (training the supernet first, if that is not done)."""
+    _run(job, out, "search")
+
+
+@app.command()
+def report(run: RunArgument) -> None:
+    """Write report.html of a searched run anew, testing the front's members if that is not done."""
+    from nas.run import RunDirectory
+
+    with RunDirectory.open(run, read_only=True) as opened:
+        job = opened.job
+    from nas.pipeline import run_job
+    from nas.progress import Terminal
+
+    console = Console()
+    with Terminal(console) as progress:
+        run_job(job, run, progress, "report")
+    console.print(f"report: {run / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def front(
+    run: RunArgument,
+    device: Annotated[str | None, typer.Option(help="only this device of the job")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the Pareto front of a run, device by device."""
+    if not as_json:
+        _show_fronts(run, Console(), device)
+        return
+    import json
+
+    fronts = {part.name: json.loads(part.members.to_json(orient="records")) for part in _device_reports(run, device)}
+    print(json.dumps(fronts, indent=2))
+
+
+@app.command()
+def latency(
+    architectures: Annotated[Path, typer.Argument(metavar="ARCHITECTURES", help="JSON file: one architecture or a list")],
+    table: Annotated[list[Path], typer.Option("--table", help="a latency table or a run directory; repeat for more devices")],
+    as_json: AsJson = False,
+) -> None:
+    """Predict the latency of one architecture, or of a file of them, on one or more devices, with 90 % intervals."""
+    from nas.query import latency_rows, print_latency, read_architectures
+
+    rows = latency_rows(read_architectures(architectures), table)
+    print_latency(rows, as_json, Console())
+
+
+@app.command()
+def profile(
+    space: Annotated[str, typer.Option(help="search space, e.g. hybrid-vision/tiny; `nas spaces` lists them")],
+    runtime: Annotated[str, typer.Option(help="what runs the operators; `nas devices` lists them")],
+    out: Annotated[Path, typer.Option(help="folder of the new table")],
+    threads: Annotated[int, typer.Option(min=1, help="threads of the runtime")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="images a call")] = 1,
+    operators: Annotated[int, typer.Option(min=1, help="operator specs to measure")] = 300,
+    fit: Annotated[int, typer.Option(min=20, help="whole networks that fit the correction")] = 40,
+    validate: Annotated[int, typer.Option(min=30, help="other whole networks that judge the table")] = 50,
+    resolution: Annotated[list[int] | None, typer.Option(help="input side; repeat for more")] = None,
+    in_channels: Annotated[int | None, typer.Option(help="channels of the images")] = None,
+    classes: Annotated[int | None, typer.Option(help="classes")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Measure a latency table for a space on this machine, and validate it on whole networks it was not fitted to."""
+    from nas.query import profile_space
+
+    settings = {"threads": threads, "batch": batch, "operators": operators, "fit": fit, "validate": validate}
+    shape = {"resolutions": resolution, "in_channels": in_channels, "classes": classes}
+    profile_space(space, runtime, out, settings, shape, dry_run, Console())
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    member: Annotated[str, typer.Option("--hash", help="first digits of a front member's hash; `nas front` lists them")],
+    device: Annotated[str | None, typer.Option(help="only on this device's front")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder of the package; default <hash> here")] = None,
+) -> None:
+    """Export a front member as a stand-alone package, proved equal to what was searched."""
+    from nas.export.step import export_member, find_member
+    from nas.pipeline import Session
+    from nas.progress import Terminal
+    from nas.run import RunDirectory
+
+    console = Console()
+    with RunDirectory.open(run, read_only=True) as opened, Terminal(console) as progress:
+        import torch
+
+        torch.set_num_threads(opened.job.threads)
+        session = Session(opened, progress)
+        section, row = find_member(session, member, device)
+        folder = out or Path(row["hash"])
+        manifest = export_member(session, section, row, folder)
+    for name, figures in manifest["parity"].items():
+        console.print(f"{name}: largest difference {figures['max_relative']:.2g} relative on {figures['images']} images")
+    console.print(f"package: {folder}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def spaces(as_json: AsJson = False) -> None:
+    """List the search spaces and their presets."""
+    from nas.query import print_spaces
+
+    print_spaces(as_json, Console())
+
+
+@app.command()
+def devices(as_json: AsJson = False) -> None:
+    """List this machine's devices and the runtimes that work on them."""
+    from nas.query import print_devices
+
+    print_devices(as_json, Console())
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is installed and what works, by trying it."""
+    from nas.query import print_doctor
+
+    if not print_doctor(as_json, Console()):
+        raise typer.Exit(1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point. Exit code 0: done; 1: it failed; 2: the user's mistake; 130: stopped with Ctrl-C."""
+    from hardware.errors import HardwareError
+    from nas.errors import JobError
+    from predictors.errors import PredictorError
+    from search_spaces.errors import SpaceError
+
+    errors = Console(stderr=True)
+    try:
+        result = app(args=arguments, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except (JobError, SpaceError, HardwareError, PredictorError) as error:
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        errors.print("stopped; the same command goes on from here", style="yellow")
+        return 130
+    except typer.Exit as stop:
+        return stop.exit_code
+    except Exception as error:
+        if not (hasattr(error, "show") and hasattr(error, "exit_code")):
+            raise
+        error.show()  # a usage error of the command line: it prints itself
+        return int(error.exit_code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""A stand-alone package: weights, readable source, ONNX, and a manifest with the parity figures."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nas.errors import JobError
+from nas.export.parity import Parity, compare
+from nas.export.source import network_source
+from search_spaces import Architecture, Network
+
+TOLERANCE = {"model.py": 1e-6, "model.onnx": 1e-4}  # relative
+
+
+def export_package(
+    folder: Path,
+    architecture: Architecture,
+    network: Network,
+    inputs: Tensor,
+    facts: Mapping[str, Any],
+    formats: Sequence[str] = ("onnx",),
+) -> dict[str, Any]:
+    """Writes the package of ``architecture`` to ``folder`` and proves it equal to ``network``.
+
+    The folder appears complete or not at all; one that is there already is replaced.
+
+    Args:
+        folder: gets ``architecture.json``, ``model.safetensors``, ``model.py``, ``model.onnx`` and ``manifest.json``.
+        architecture: what is exported.
+        network: it, with the weights that were searched, in evaluation mode.
+        inputs: normalised images ``(N, C, H, W)`` on which outputs are compared.
+        facts: goes into the manifest (accuracy, latency, normalisation, class names).
+        formats: ``"onnx"`` or nothing.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        JobError: an exported form differs from the network by more than its tolerance.
+    """
+    network = network.cpu().eval()
+    partial = folder.with_name(folder.name + ".writing")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    (partial / "architecture.json").write_text(json.dumps(architecture.to_json(), indent=2) + "\n")
+    (partial / "model.py").write_text(network_source(architecture))
+    save_file({name: t.contiguous() for name, t in network.state_dict().items()}, partial / "model.safetensors")
+    parity = {"model.py": compare(network, _rebuilt(partial), inputs)}
+    if "onnx" in formats:
+        parity["model.onnx"] = compare(network, _onnx(network, inputs[:1], partial / "model.onnx"), inputs)
+    for name, figures in parity.items():
+        if not figures.max_relative <= TOLERANCE[name]:
+            raise JobError(
+                f"export {architecture.hash}: {name} differs by {figures.max_relative:.2g} relative; "
+                f"legal: at most {TOLERANCE[name]:g}"
+            )
+    manifest = _manifest(partial, architecture, parity, facts)
+    (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(partial, folder)
+    return manifest
+
+
+def _manifest(
+    folder: Path, architecture: Architecture, parity: Mapping[str, Parity], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir()) if file.is_file()}
+    return {
+        "architecture": architecture.hash,
+        "space": architecture.space.definition,
+        "input": {"name": "input", "shape": [1, *architecture.input_shape], "dtype": "float32"},
+        "parity": {name: figures.to_json() for name, figures in parity.items()},
+        **facts,
+        "files": files,
+    }
+
+
+def _rebuilt(folder: Path) -> torch.nn.Module:
+    """The network as a user gets it: built by the package's own source, with the package's weights."""
+    spec = importlib.util.spec_from_file_location("exported_model", folder / "model.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    network: torch.nn.Module = module.load(str(folder / "model.safetensors"))
+    return network
+
+
+def _onnx(network: Network, example: Tensor, path: Path) -> Any:
+    """Exports to ``path`` and gives a call that runs the file in ONNX Runtime."""
+    from hardware.runtimes.onnx_export import export_onnx
+
+    export_onnx(network, (example,), path)
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda x: session.run(None, {name: x.numpy()})[0]

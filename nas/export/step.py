@@ -1,0 +1,123 @@
+"""The export step of a run, and the export of any front member by its hash."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from hardware.device import conditions
+from hardware.measure import measure
+from hardware.runtimes import get_runtime
+from hardware.settings import MeasureSettings
+from nas.data import to_batch
+from nas.errors import JobError
+from nas.export.package import export_package
+from nas.job import DeviceSection
+from nas.pipeline import Session, read_front
+from nas.search.evaluator import inherit
+from nas.search.front import choose_members
+from nas.training.evaluate import accuracy
+from search_spaces import Architecture, Network
+
+PARITY_IMAGES = 64
+
+
+def export_step(session: Session) -> None:
+    """Exports the job's number of members of every front (the knee first), and says where they are."""
+    run, settings = session.run, session.job.export
+    for device in session.job.devices:
+        name = f"export:{device.name}"
+        if run.step_done(name) or not settings.members:
+            continue
+        members = choose_members(read_front(run, device), settings.members)
+        advance = session.progress.task(f"export {device.name}", len(members))
+        for done, (_, member) in enumerate(members.iterrows(), 1):
+            export_member(session, device, member, run.file(Path("export") / device.name / member["hash"]))
+            advance(done)
+        run.mark_done(name)
+
+
+def find_member(session: Session, name: str, device: str | None = None) -> tuple[DeviceSection, pd.Series]:
+    """The front member whose hash starts with ``name``, on ``device`` or on any.
+
+    Raises:
+        JobError: none or several members match, or there is no such device or front.
+    """
+    devices = [d for d in session.job.devices if device in (None, d.name)]
+    if not devices:
+        legal = ", ".join(d.name for d in session.job.devices)
+        raise JobError(f"--device: got {device!r}; legal: {legal}")
+    found: dict[str, tuple[DeviceSection, pd.Series]] = {}
+    legal_hashes = []
+    for section in devices:
+        if not session.run.file(f"front-{section.name}.parquet").exists():
+            raise JobError(f"run {session.run.path}: has no front for {section.name} yet; `nas search` makes it")
+        for _, member in read_front(session.run, section).iterrows():
+            legal_hashes.append(member["hash"])
+            if name and member["hash"].startswith(name):
+                found.setdefault(member["hash"], (section, member))
+    if len(found) != 1:
+        several = "several" if found else "none"
+        raise JobError(f"--hash: {several} of the front's members match {name!r}; legal: {', '.join(legal_hashes)}")
+    return next(iter(found.values()))
+
+
+def export_member(session: Session, device: DeviceSection, member: pd.Series, folder: Path) -> dict[str, Any]:
+    """Exports one front member to ``folder`` with its weights, parity figures and re-measured latency: the manifest."""
+    data, settings = session.data, session.job.search
+    architecture = Architecture.from_json(json.loads(member["genes"]), session.space)
+    network = inherit(session.supernet, architecture, data, settings.calibration_images).cpu()
+    side = architecture.input_shape[-1]
+    images, labels = data.search.images[: settings.images], data.search.labels[: settings.images]
+    now = accuracy(network, images, labels, data, side)
+    if now != member["accuracy"]:
+        raise JobError(
+            f"export {architecture.hash}: scores {now!r} on the search split; the search saw {member['accuracy']!r}. "
+            "Were the weights changed, or the number of threads?"
+        )
+    facts = {
+        "name": session.job.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "accuracy": {"search_split": float(member["accuracy"]), "images": len(labels), "inherited": True},
+        "latency": _latency(device, member, network, architecture),
+        "input_normalisation": {"scale": "pixels / 255", "mean": list(data.mean), "std": list(data.std)},
+        "classes": list(data.class_names),
+        "macs": int(member["macs"]),
+        "parameters": int(member["parameters"]),
+    }
+    if pd.notna(member.get("test_accuracy")):
+        facts["accuracy"]["test_split"] = float(member["test_accuracy"])  # type: ignore[index]
+    inputs = to_batch(data.search.images[:PARITY_IMAGES], data.mean, data.std, side).contiguous()
+    return export_package(folder, architecture, network, inputs, facts, session.job.export.formats)
+
+
+def _latency(
+    device: DeviceSection, member: pd.Series, network: Network, architecture: Architecture
+) -> dict[str, Any]:
+    """Predicted and re-measured latency; where the runtime is not here, the reason instead of a measurement."""
+    record: dict[str, Any] = {
+        "device": device.name,
+        "runtime": device.runtime,
+        "precision": device.precision,
+        "threads": device.threads,
+        "batch": device.batch,
+        "predicted_ms": float(member["latency_ms"]),
+        "predicted_low_ms": float(member["latency_low_ms"]),
+        "predicted_high_ms": float(member["latency_high_ms"]),
+    }
+    runtime = get_runtime(device.runtime, device.precision, device.threads)
+    usable, reason = runtime.availability()
+    if not usable:
+        return {**record, "measured": None, "not_measured_because": reason}
+    threads = torch.get_num_threads()
+    try:
+        runner = runtime.prepare(network, (torch.randn(device.batch, *architecture.input_shape),))
+        measured = measure({architecture.hash: runner}, settings=MeasureSettings.thorough(), threads=device.threads)
+    finally:
+        torch.set_num_threads(threads)
+    return {**record, "measured": measured[0].to_json(), "conditions": conditions(device.threads)}

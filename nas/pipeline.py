@@ -1,0 +1,192 @@
+"""A run from start to finish: profile the devices, train the supernet once, search each device, report, export.
+
+Every step leaves its files in the run directory and is skipped when it is done, so a run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from hardware.runtimes import get_runtime
+from hardware.table import LatencyTable
+from nas.data import ImageData, load_data
+from nas.job import DeviceSection, Job
+from nas.profile import measure_table, plan_profile
+from nas.progress import Progress
+from nas.run import RunDirectory
+from nas.search.candidates import check_feasible
+from nas.search.evaluator import InheritedAccuracy
+from nas.search.front import front_frame
+from nas.search.study import evaluations_frame, hypervolume_frame, search_device
+from nas.training.supernet import space_of, train_supernet
+from predictors import LatencyPredictor
+from search_spaces import SearchSpace, Supernet
+
+STEPS = ("profile", "train", "search", "report", "export")
+
+
+@dataclass
+class Session:
+    """A run being worked on: the directory, and what its steps share, loaded when first needed."""
+
+    run: RunDirectory
+    progress: Progress
+    _predictors: dict[str, LatencyPredictor] = field(default_factory=dict)
+
+    @property
+    def job(self) -> Job:
+        """The run's job."""
+        return self.run.job
+
+    @cached_property
+    def data(self) -> ImageData:
+        """The job's images."""
+        return load_data(self.job.data)
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The job's search space, for these images."""
+        return space_of(self.job, self.data)
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The trained supernet; trains it if that is not done."""
+        return train_supernet(self.run, self.data, self.progress)
+
+    def table(self, device: DeviceSection) -> LatencyTable:
+        """The latency table of ``device``; `profile` must have been run."""
+        return LatencyTable.load(self.run.file(table_folder(device)))
+
+    def predictor(self, device: DeviceSection) -> LatencyPredictor:
+        """The latency predictor of ``device``."""
+        if device.name not in self._predictors:
+            self._predictors[device.name] = LatencyPredictor(self.space, self.table(device))
+        return self._predictors[device.name]
+
+
+def table_folder(device: DeviceSection) -> Path:
+    """Where a run keeps the latency table of ``device``."""
+    return Path("tables") / device.name
+
+
+def run_job(job: Job, folder: Path, progress: Progress, until: str = "export") -> RunDirectory:
+    """Runs ``job`` in ``folder`` (or goes on with it) up to and including the step ``until``.
+
+    Raises:
+        JobError, HardwareError: the job cannot be done here; found out before any work starts where that is possible.
+    """
+    check_runtimes(job)
+    torch.set_num_threads(job.threads)
+    with RunDirectory.start(folder, job) as run:
+        session = Session(run, progress)
+        for name in STEPS[: STEPS.index(until) + 1]:
+            _step(name)(session)
+    return run
+
+
+def _step(name: str) -> Callable[[Session], None]:
+    from nas.export.step import export_step
+    from nas.report.step import report_step
+
+    steps = {"profile": profile_step, "train": train_step, "search": search_step}
+    return {**steps, "report": report_step, "export": export_step}[name]
+
+
+def check_runtimes(job: Job) -> None:
+    """Raises HardwareError for a device whose runtime is not available here and that brings no table."""
+    for device in job.devices:
+        if device.table is None:
+            get_runtime(device.runtime, device.precision, device.threads).require()
+
+
+def profile_step(session: Session) -> None:
+    """A latency table for every device: measured, or the one that the job gives; then the limits are checked."""
+    job, run = session.job, session.run
+    for device in job.devices:
+        name = f"profile:{device.name}"
+        if not run.step_done(name):
+            if device.table is not None:
+                table = LatencyTable.load(device.table)
+            else:
+                settings = job.profile
+                plan = plan_profile(
+                    session.space, settings.operators, settings.fit_networks, settings.validate_networks, job.seed
+                )
+                table = measure_table(
+                    session.space,
+                    device.runtime,
+                    plan,
+                    session.progress,
+                    precision=device.precision,
+                    threads=device.threads,
+                    batch=device.batch,
+                    workers=job.threads,
+                )
+                torch.set_num_threads(job.threads)
+            LatencyPredictor(session.space, table)  # a table that does not fit the space must not be stored
+            table.save(run.file(table_folder(device)))
+            run.mark_done(name, seconds=round(table.header["seconds"], 1), validation=table.header["validation"])
+        if device.max_latency_ms is not None:
+            predictor = session.predictor(device)
+            check_feasible(
+                session.space,
+                lambda rows, predictor=predictor: np.asarray(predictor.predict(rows).mean_ms),  # type: ignore[misc]
+                device.max_latency_ms,
+                np.random.default_rng(job.seed),
+                key=f"devices.{device.name}.max_latency_ms",
+            )
+        session.progress.say(f"{device.name}: {validation_text(session.table(device))}")
+
+
+def validation_text(table: LatencyTable) -> str:
+    """How far to trust ``table``, in one line."""
+    found = table.header["validation"]
+    if not found or found.get("mape") is None:
+        return "the latency table was not validated on whole networks"
+    return (
+        f"latency within {found['mape']:.1%} on average of {found['networks']} networks never seen; "
+        f"{found['within_10']:.0%} within 10 %, Spearman {found['spearman']:.3f}"
+    )
+
+
+def train_step(session: Session) -> None:
+    """The supernet, trained once for all devices."""
+    _ = session.supernet
+
+
+def search_step(session: Session) -> None:
+    """The searches of every device, and its front."""
+    job, run = session.job, session.run
+    evaluate = InheritedAccuracy(
+        run, session.supernet, session.data, job.search.images, job.search.calibration_images
+    )
+    for device in job.devices:
+        name = f"search:{device.name}"
+        if run.step_done(name):
+            continue
+        began = time.perf_counter()
+        predictor = session.predictor(device)
+        results = search_device(session.space, device, job.search, evaluate, predictor, job.seed, session.progress)
+        run.write_parquet(f"search/{device.name}.parquet", evaluations_frame(results))
+        run.write_parquet(f"search/{device.name}-hypervolume.parquet", hypervolume_frame(results))
+        write_front(run, device, front_frame(session.space, results[job.search.searcher], predictor))
+        run.mark_done(name, seconds=round(time.perf_counter() - began, 1))
+
+
+def write_front(run: RunDirectory, device: DeviceSection, front: pd.DataFrame) -> None:
+    """The front as ``front-<device>.csv`` and ``.parquet``."""
+    run.write_csv(f"front-{device.name}.csv", front)
+    run.write_parquet(f"front-{device.name}.parquet", front)
+
+
+def read_front(run: RunDirectory, device: DeviceSection) -> pd.DataFrame:
+    """The front of ``device`` as it was written."""
+    return pd.read_parquet(run.file(f"front-{device.name}.parquet"))

@@ -1,0 +1,248 @@
+"""Plots of what was found: the Pareto front of a device, the fronts of all devices, the operators along a front."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from nas.report import style
+from nas.report.contents import DeviceReport
+from nas.report.findings import front_range
+from nas.report.tables import layers, mixer_family, operator_mix, wilson
+from nas.report.words import count, listed, ms, ms_interval, percent, percent_interval, search_label
+
+
+def hover_text(member: pd.Series) -> str:
+    """What a front member is, line by line: hash, accuracy, latency, cost, and the operator of every layer."""
+    lines = [
+        f"<b>{escape(str(member['hash']))}</b>{' (knee)' if member['knee'] else ''}",
+        f"search accuracy {percent(member['accuracy'])}",
+        f"test accuracy {percent_interval(member['test_accuracy'], member['test_low'], member['test_high'])}",
+        f"predicted {ms_interval(member['latency_ms'], member['latency_low_ms'], member['latency_high_ms'])} ms",
+        f"re-measured {ms_interval(member['measured_ms'], member['measured_low_ms'], member['measured_high_ms'])} ms",
+        f"{count(member['macs'])} MACs, {count(member['parameters'])} parameters, input {member['resolution']} px",
+    ]
+    lines += [
+        f"stage {at.stage}.{at.layer}: {escape(at.mixer)} {escape(at.sizes)}" for at in layers(str(member["genes"]))
+    ]
+    return "<br>".join(lines)
+
+
+def _bars(value: pd.Series, low: pd.Series, high: pd.Series, colour: str, alpha: float = 0.45) -> dict:
+    """Uneven error bars that end at ``low`` and ``high``; none where they are not known."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": (high - value).clip(lower=0).fillna(0),
+        "arrayminus": (value - low).clip(lower=0).fillna(0),
+        "color": style.faded(colour, alpha),
+        "thickness": 1.2,
+        "width": 0,
+    }
+
+
+def _window(device: DeviceReport) -> tuple[list[float], list[float]]:
+    """Latency and accuracy ranges around the front: the cloud's worst quarter is reached by zooming out."""
+    front, cloud = device.members, device.evaluations
+    ms_values = front[
+        ["latency_low_ms", "latency_high_ms", "latency_ms", "measured_low_ms", "measured_high_ms", "measured_ms"]
+    ]
+    shown = front[["accuracy", "test_low", "test_high"]].to_numpy(dtype=np.float64)
+    right, left = np.nanmax(ms_values.to_numpy(dtype=np.float64)), np.nanmin(ms_values.to_numpy(dtype=np.float64))
+    low, high = np.nanmin(shown), np.nanmax(shown)
+    if len(cloud):
+        right, left = max(right, cloud["latency_ms"].quantile(0.9)), min(left, cloud["latency_ms"].min())
+        low, high = min(low, cloud["accuracy"].quantile(0.25)), max(high, cloud["accuracy"].max())
+    pad_ms, pad = 0.05 * max(right - left, 0.1 * right), 0.06 * max(high - low, 0.01)
+    return [max(left - pad_ms, 0), right + pad_ms], [max(low - pad, 0), min(high + pad, 1.003)]
+
+
+def front_figure(device: DeviceReport, search: str, search_images: int | None = None) -> go.Figure:
+    """The Pareto front over everything that was evaluated.
+
+    Args:
+        device: what was found.
+        search: name of the search under test in ``device.evaluations``.
+        search_images: images behind one inherited accuracy, for its 95 % error bars; None draws none.
+    """
+    plot = style.figure(
+        f"{escape(device.name)}: {front_range(device)}",
+        f"latency of a call on {escape(device.name)} (ms)",
+        "accuracy",
+        540,
+    )
+    for name, cloud in device.evaluations.groupby("search", sort=False):
+        plot.add_scatter(
+            x=cloud["latency_ms"],
+            y=cloud["accuracy"],
+            mode="markers",
+            name=f"evaluated: {search_label(str(name), search)}",
+            marker={
+                "size": 6,
+                "opacity": 0.45,
+                "color": style.search_colour(str(name)),
+                "symbol": style.search_mark(str(name)),
+                "line": {"width": 1 if name == "random" else 0, "color": style.search_colour(str(name))},
+            },
+            text=cloud["hash"].astype(str).map(escape),
+            hovertemplate="%{text}<br>%{x:.3g} ms, %{y:.1%}<extra>" + escape(str(name)) + "</extra>",
+        )
+    front = device.members
+    texts = [hover_text(member) for _, member in front.iterrows()]
+    spans = [wilson(a * search_images, search_images) if search_images else (a, a) for a in front["accuracy"]]
+    low, high = (pd.Series([span[side] for span in spans]) for side in (0, 1))
+    plot.add_scatter(
+        x=front["latency_ms"],
+        y=front["accuracy"],
+        mode="lines+markers",
+        name="Pareto front, predicted latency, search accuracy",
+        line={"color": style.MAIN, "width": 2, "shape": "hv"},
+        marker={"size": 9, "color": style.MAIN},
+        error_x=_bars(front["latency_ms"], front["latency_low_ms"], front["latency_high_ms"], style.MAIN),
+        error_y=_bars(front["accuracy"], low, high, style.MAIN, 0.2) if search_images else None,
+        text=texts,
+        hovertemplate="%{text}<extra></extra>",
+    )
+    _tested(plot, front, texts)
+    knee = front[front["knee"].astype(bool)]
+    if len(knee):
+        plot.add_scatter(
+            x=knee["latency_ms"],
+            y=knee["accuracy"],
+            mode="markers",
+            name="knee",
+            marker={"size": 20, "symbol": "circle-open", "color": "#E69F00", "line": {"width": 3}},
+            hoverinfo="skip",
+        )
+    x, y = _window(device)
+    if device.max_latency_ms is not None:
+        limit = device.max_latency_ms
+        plot.add_vline(x=limit, line={"dash": "dash", "color": "#B3261E", "width": 2})
+        plot.add_annotation(
+            x=limit, y=0.02, yref="paper", text=f"limit {ms(limit)} ms", showarrow=False, xanchor="right", xshift=-4,
+            font={"color": "#B3261E"},
+        )  # fmt: skip
+        x[1] = max(x[1], limit * 1.02) if limit < 1.6 * x[1] else x[1]
+    plot.update_xaxes(range=x)
+    plot.update_yaxes(range=y, tickformat=".1%")
+    return plot
+
+
+def _tested(plot: go.Figure, front: pd.DataFrame, texts: list[str]) -> None:
+    """The members that were tested, at their re-measured latency where there is one, else at the predicted one."""
+    tested = front[front["test_accuracy"].notna() | front["measured_ms"].notna()]
+    if tested.empty:
+        return
+    colour = "#B3261E"
+    x = tested["measured_ms"].fillna(tested["latency_ms"])
+    y = tested["test_accuracy"].fillna(tested["accuracy"])
+    plot.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        name="tested: re-measured latency, test accuracy",
+        marker={"size": 10, "symbol": "diamond", "color": "white", "line": {"width": 2, "color": colour}},
+        error_x=_bars(x, tested["measured_low_ms"], tested["measured_high_ms"], colour),
+        error_y=_bars(y, tested["test_low"], tested["test_high"], colour),
+        text=[texts[i] for i in tested.index],
+        hovertemplate="%{text}<extra>tested</extra>",
+    )
+
+
+def fronts_figure(devices: tuple[DeviceReport, ...]) -> go.Figure:
+    """The fronts of all devices in one plot, over a logarithmic latency axis."""
+    title = f"One supernet, {len(devices)} fronts: {listed([escape(device.name) for device in devices])}"
+    plot = style.figure(title, "predicted latency of a call (ms, logarithmic)", "accuracy, search split", 440)
+    for i, device in enumerate(devices):
+        front, colour = device.members, style.DEVICE_COLOURS[i % len(style.DEVICE_COLOURS)]
+        plot.add_scatter(
+            x=front["latency_ms"],
+            y=front["accuracy"],
+            mode="lines+markers",
+            name=escape(device.name),
+            line={"color": colour, "shape": "hv"},
+            marker={"size": 9, "symbol": style.DEVICE_MARKS[i % len(style.DEVICE_MARKS)], "color": colour},
+            error_x=_bars(front["latency_ms"], front["latency_low_ms"], front["latency_high_ms"], colour),
+            text=[hover_text(member) for _, member in front.iterrows()],
+            hovertemplate="%{text}<extra>" + escape(device.name) + "</extra>",
+        )
+    plot.update_xaxes(type="log", **_ticks(pd.concat([device.front["latency_ms"] for device in devices])))
+    plot.update_yaxes(tickformat=".1%")
+    return plot
+
+
+def _ticks(values: pd.Series) -> dict:
+    """Written-out ticks of a logarithmic axis, where plotly would write single digits; fewer over a wide range."""
+    first, last = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
+    steps = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if last - first <= 2 else (1.0, 2.0, 5.0)
+    at = [step * 10**decade for decade in np.arange(first, last + 1) for step in steps]
+    return {"tickvals": at, "ticktext": [f"{tick:g}" for tick in at]}
+
+
+def mix_title(device: DeviceReport) -> str:
+    """Which families fill the layers of the front, in per cent of all its layers."""
+    counts = operator_mix(device.front).groupby("family")["count"].sum().sort_values(ascending=False, kind="stable")
+    if counts.empty:
+        return f"{device.name}: no layer of this front chooses a mixer"
+    total = counts.sum()
+    shares = [
+        f"{percent(times / total, 0)} {style.FAMILY_LABELS.get(str(name), str(name))}" for name, times in counts.items()
+    ]
+    return f"{device.name}: the layers of the front are {listed(shares)}"
+
+
+def mix_figure(device: DeviceReport) -> go.Figure:
+    """Every layer of every front member, a column a stage, from the fastest member (top) to the slowest (bottom)."""
+    front = device.members
+    found = [layers(str(genes)) for genes in front["genes"]]
+    stages = sorted({layer.stage for member in found for layer in member}) or [1]
+    names = [f"{ms(row['latency_ms'])} ms · {escape(str(row['hash'])[:6])}" for _, row in front.iterrows()]
+    plot = make_subplots(
+        cols=len(stages),
+        shared_yaxes=True,
+        horizontal_spacing=0.015,
+        column_titles=[f"stage {stage}" for stage in stages],
+    )
+    shown: set[str] = set()
+    for column, stage in enumerate(stages, 1):
+        placed = [[layer for layer in member if layer.stage == stage] for member in found]
+        for depth in range(max((len(member) for member in placed), default=0)):
+            for family, colour in style.FAMILY_COLOURS.items():
+                rows = [i for i, m in enumerate(placed) if len(m) > depth and mixer_family(m[depth].mixer) == family]
+                if not rows:
+                    continue
+                at = [placed[i][depth] for i in rows]
+                plot.add_bar(
+                    y=[names[i] for i in rows],
+                    x=[1] * len(rows),
+                    base=[depth] * len(rows),
+                    orientation="h",
+                    name=style.FAMILY_LABELS[family],
+                    legendgroup=family,
+                    showlegend=family not in shown,
+                    marker={"color": colour, "line": {"color": "white", "width": 2}},
+                    text=[escape(layer.mixer) for layer in at],
+                    textposition="inside",
+                    insidetextanchor="middle",
+                    textangle=0,
+                    textfont={"color": "black" if family in ("linear attention", "other") else "white", "size": 12},
+                    hovertext=[f"stage {x.stage}.{x.layer}: {escape(x.mixer)} {escape(x.sizes)}" for x in at],
+                    hovertemplate="%{y}<br>%{hovertext}<extra></extra>",
+                    row=1,
+                    col=column,
+                )
+                shown.add(family)
+    height = 150 + 26 * len(front)
+    plot.update_layout(
+        template=style.TEMPLATE, title_text=escape(mix_title(device)), barmode="overlay",
+        bargap=0.15, height=height,
+        uniformtext={"minsize": 8, "mode": "hide"}, margin={"t": 92, "b": 50},
+        legend={"y": -20 / (height - 142)},
+    )  # fmt: skip
+    plot.update_xaxes(showticklabels=False, ticks="", showgrid=False)
+    plot.update_yaxes(categoryorder="array", categoryarray=names[::-1], showgrid=False, ticks="")
+    return plot

@@ -1,0 +1,75 @@
+"""A still picture of the fronts, for a README or a folder of results."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nas.errors import JobError
+from nas.report.contents import Report
+from nas.report.style import DEVICE_COLOURS, MAIN
+from nas.report.words import listed
+
+_MARKS = "osD^P*hX"
+
+
+def front_png(report: Report, path: str | Path) -> Path:
+    """Draws the fronts of all devices to ``path`` (PNG, written atomically) and returns it.
+
+    Lines join the search accuracies at the predicted latencies with their 90 % intervals; open marks are test
+    accuracies with their 95 % intervals at the re-measured latencies.
+
+    Raises:
+        JobError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise JobError('picture: needs matplotlib; install it with: pip install "hybrid-nas[dev]"') from error
+    figure = Figure(figsize=(8.5, 5.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for i, device in enumerate(report.devices):
+        front, colour, mark = device.members, DEVICE_COLOURS[i % len(DEVICE_COLOURS)], _MARKS[i % len(_MARKS)]
+        x, y = front["latency_ms"], front["accuracy"]
+        spread = [
+            (x - front["latency_low_ms"]).clip(lower=0).fillna(0),
+            (front["latency_high_ms"] - x).clip(lower=0).fillna(0),
+        ]
+        axes.step(x, 100 * y, where="post", color=colour, linewidth=1.8)
+        axes.errorbar(
+            x, 100 * y, xerr=spread, fmt=mark, color=colour, markersize=6, elinewidth=1, alpha=0.9, label=device.name
+        )
+        tested = front.dropna(subset=["test_accuracy"])
+        if len(tested):
+            at, value = tested["measured_ms"].fillna(tested["latency_ms"]), tested["test_accuracy"]
+            around = [
+                100 * (value - tested["test_low"]).clip(lower=0),
+                100 * (tested["test_high"] - value).clip(lower=0),
+            ]
+            axes.errorbar(
+                at, 100 * value, yerr=[a.fillna(0) for a in around], fmt=mark, color=colour, markerfacecolor="white",
+                markersize=7, elinewidth=1, label=f"{device.name}: test split, re-measured",
+            )  # fmt: skip
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.set_xlabel("latency of a call (ms)", color=MAIN)
+    axes.set_ylabel("accuracy (%)", color=MAIN)
+    axes.grid(color="#E8EAED", which="both")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    devices = listed([device.name for device in report.devices])
+    axes.set_title(f"{report.job.name}: one supernet, Pareto fronts for {devices}", loc="left", color=MAIN, fontsize=11)
+    axes.legend(frameon=False, loc="lower right", fontsize=9)
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        # without a date and a version in the file, equal fronts give equal files
+        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target

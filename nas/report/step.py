@@ -1,0 +1,163 @@
+"""The report step of a run: open the test split once, measure the front's members again, write the page."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import pandas as pd
+import torch
+
+from hardware.errors import HardwareError
+from hardware.measure import measure
+from hardware.runtimes import get_runtime
+from hardware.settings import MeasureSettings
+from nas.job import DeviceSection
+from nas.pipeline import Session, read_front, write_front
+from nas.report.contents import DeviceReport, Report
+from nas.report.page import render_html
+from nas.report.tables import wilson
+from nas.search.evaluator import inherit
+from nas.search.front import choose_members
+from nas.training.evaluate import accuracy
+from nas.training.supernet import LOG
+from search_spaces import Architecture
+
+TESTS = "report/tests.csv"
+RANKS = "ranks.csv"
+
+
+def report_step(session: Session) -> None:
+    """Test accuracy and latency of the front's members, then ``report.html``."""
+    run = session.run
+    if not run.step_done("report"):
+        began = time.perf_counter()
+        members = {d.name: choose_members(read_front(run, d), session.job.report.members) for d in session.job.devices}
+        tests = _test(session, members)
+        for device in session.job.devices:
+            front = read_front(run, device)
+            write_front(run, device, _with_tests(front, tests, session.data.test_size))
+            _measure(session, device, members[device.name])
+        run.mark_done("report", seconds=round(time.perf_counter() - began, 1))
+    run.write_text("report.html", render_html(assemble(session)))
+
+
+def _members(frame: pd.DataFrame, session: Session) -> list[Architecture]:
+    return [Architecture.from_json(json.loads(text), session.space) for text in frame["genes"]]
+
+
+def _test(session: Session, members: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Hash and right answers of every member on the test split, which is opened here and nowhere else."""
+    run, settings = session.run, session.job.search
+    if not run.file(TESTS).exists():
+        wanted = {a.hash: a for frame in members.values() for a in _members(frame, session)}
+        images, labels = session.data.open_test(f"report of run {run.path.name}")
+        advance = session.progress.task("test front members", len(wanted))
+        rows = []
+        for done, (key, architecture) in enumerate(wanted.items(), 1):
+            network = inherit(session.supernet, architecture, session.data, settings.calibration_images)
+            share = accuracy(network, images, labels, session.data, architecture.input_shape[-1])
+            rows.append({"hash": key, "right": round(share * len(labels)), "images": len(labels)})
+            advance(done)
+        run.write_csv(TESTS, pd.DataFrame(rows))
+    return pd.read_csv(run.file(TESTS))
+
+
+def _with_tests(front: pd.DataFrame, tests: pd.DataFrame, images: int) -> pd.DataFrame:
+    """The front with test_accuracy and its 95 % Wilson interval; NaN for members that were not tested."""
+    right = front["hash"].map(dict(zip(tests["hash"], tests["right"], strict=True)))
+    intervals = [wilson(r, images) if np.isfinite(r) else (np.nan, np.nan) for r in right]
+    added = {
+        "test_accuracy": right / images,
+        "test_low": [low for low, _ in intervals],
+        "test_high": [high for _, high in intervals],
+    }
+    return front.drop(columns=[c for c in added if c in front]).assign(**added)
+
+
+def _measure(session: Session, device: DeviceSection, members: pd.DataFrame) -> None:
+    """The members' latency, measured again as whole networks with their real weights, interleaved."""
+    runtime = get_runtime(device.runtime, device.precision, device.threads)
+    if not runtime.availability()[0]:
+        session.progress.say(f"{device.name}: {runtime.availability()[1]}; its members are not measured again")
+        return
+    items = []
+    for architecture in _members(members, session):
+        network = inherit(session.supernet, architecture, session.data, session.job.search.calibration_images)
+        items.append((architecture.hash, network.cpu(), (torch.randn(device.batch, *architecture.input_shape),)))
+    try:
+        runners = runtime.prepare_many(items, session.job.threads)
+        advance = session.progress.task(f"measure front {device.name}", 100)
+        measured = measure(
+            runners,
+            settings=MeasureSettings.thorough(),
+            threads=device.threads,
+            progress=lambda done, total: advance(100 * done // total),
+        )
+    except HardwareError as error:
+        session.progress.say(f"{device.name}: {error}; its members are not measured again")
+        return
+    finally:
+        torch.set_num_threads(session.job.threads)
+    rows = [
+        {"hash": m.key, "measured_ms": m.median_ms, "measured_low_ms": m.ci_low_ms, "measured_high_ms": m.ci_high_ms}
+        for m in measured
+    ]
+    session.run.write_csv(f"report/measured-{device.name}.csv", pd.DataFrame(rows))
+
+
+def measured_front(session: Session, device: DeviceSection) -> pd.DataFrame:
+    """The front with the columns measured_ms, measured_low_ms and measured_high_ms; NaN where not measured."""
+    front = read_front(session.run, device)
+    columns = ["measured_ms", "measured_low_ms", "measured_high_ms"]
+    file = session.run.file(f"report/measured-{device.name}.csv")
+    measured = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["hash", *columns], dtype=float)
+    return front.merge(measured.astype({"hash": str}), on="hash", how="left")
+
+
+def assemble(session: Session) -> Report:
+    """Everything that the page shows, read from the run's files."""
+    run, job, data = session.run, session.job, session.data
+    steps = run.manifest["steps"]
+    facts: dict[str, str | float] = {
+        "train images": len(data.train.labels),
+        "search images": len(data.search.labels),
+        "test images": data.test_size,
+        "search space": f"{session.space.name}, {session.space.size():.2g} architectures",
+        **{f"{name}, seconds": step["seconds"] for name, step in steps.items() if "seconds" in step},
+        **{
+            name: run.manifest["packages"][name]
+            for name in ("torch", "onnxruntime")
+            if name in run.manifest["packages"]
+        },
+    }
+    ranks = pd.read_csv(run.file(RANKS)) if run.file(RANKS).exists() else None
+    devices = tuple(device_report(session, device) for device in job.devices)
+    return Report(job, run.manifest["created"], facts, pd.read_csv(run.file(LOG)), devices, ranks)
+
+
+def device_report(session: Session, device: DeviceSection) -> DeviceReport:
+    """What was found for one device, read from the run's files."""
+    table, predictor = session.table(device), session.predictor(device)
+    held_out = table.networks[table.networks["role"] == "validate"]
+    networks = _members(held_out.rename(columns={"key": "genes"}), session)
+    predicted = predictor.predict(session.space.matrix(networks))
+    validation = pd.DataFrame(
+        {
+            "predicted_ms": predicted.mean_ms,
+            "low_ms": predicted.low_ms,
+            "high_ms": predicted.high_ms,
+            "measured_ms": held_out["median_ms"].to_numpy(),
+        }
+    )
+    return DeviceReport(
+        name=device.name,
+        runtime=device.runtime,
+        header=table.header,
+        max_latency_ms=device.max_latency_ms,
+        front=measured_front(session, device),
+        evaluations=pd.read_parquet(session.run.file(f"search/{device.name}.parquet")),
+        hypervolumes=pd.read_parquet(session.run.file(f"search/{device.name}-hypervolume.parquet")),
+        validation=validation,
+    )

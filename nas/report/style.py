@@ -1,0 +1,93 @@
+"""How plots look: one colour an operator family, one colour and mark a search, one light template.
+
+Colours are those of Okabe and Ito (2008), told apart by every common kind of colour vision; a second cue (mark, dash or
+written name) goes with each. The single-family searches wear the colour of their family.
+"""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+FAMILY_COLOURS = {
+    "conv": "#0072B2",
+    "attention": "#D55E00",
+    "linear attention": "#E69F00",
+    "ssm": "#009E73",
+    "mlp": "#CC79A7",
+    "other": "#9AA0A6",
+}
+FAMILY_LABELS = {
+    "conv": "convolution",
+    "attention": "attention",
+    "linear attention": "linear attention",
+    "ssm": "state space",
+    "mlp": "MLP",
+    "other": "identity",
+}
+MAIN = "#1F2430"
+SEARCH_COLOURS = {
+    "random": "#8A8F98",
+    "conv": FAMILY_COLOURS["conv"],
+    "attention": FAMILY_COLOURS["attention"],
+    "ssm": FAMILY_COLOURS["ssm"],
+    "no-ssm": "#CC79A7",
+}
+_SEARCH_MARKS = {"random": "x-thin", "conv": "square", "attention": "triangle-up", "ssm": "diamond", "no-ssm": "cross"}
+_SEARCH_DASHES = {"random": "dot", "conv": "dash", "attention": "dashdot", "ssm": "longdash", "no-ssm": "longdashdot"}
+DEVICE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1F2430", "#8A8F98")
+DEVICE_MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "x")
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
+
+_AXIS = {
+    "gridcolor": "#E8EAED",
+    "linecolor": "#9AA0A6",
+    "zeroline": False,
+    "ticks": "outside",
+    "automargin": True,
+    "title": {"font": {"size": 15}, "standoff": 12},
+}
+TEMPLATE = go.layout.Template(
+    layout={
+        "font": {"family": FONT, "size": 14, "color": MAIN},
+        "title": {
+            "font": {"size": 17}, "x": 0, "xref": "container", "xanchor": "left", "pad": {"l": 12, "t": 14},
+            "y": 1, "yref": "container", "yanchor": "top",
+        },
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+        "legend": {"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0, "font": {"size": 13}},
+        "margin": {"l": 70, "r": 24, "t": 64, "b": 60},
+        "hoverlabel": {"align": "left", "font": {"size": 13}},
+        "hovermode": "closest",
+    }
+)  # fmt: skip
+
+
+def search_colour(search: str) -> str:
+    """The colour of a control, or of the search under test."""
+    return SEARCH_COLOURS.get(search, MAIN)
+
+
+def search_mark(search: str) -> str:
+    """The plotly symbol of a search."""
+    return _SEARCH_MARKS.get(search, "circle")
+
+
+def search_dash(search: str) -> str:
+    """The plotly dash of a search."""
+    return _SEARCH_DASHES.get(search, "solid")
+
+
+def faded(colour: str, alpha: float) -> str:
+    """A '#rrggbb' colour as 'rgba(...)'."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def figure(title: str, x: str, y: str, height: int = 460) -> go.Figure:
+    """An empty figure with the house template; ``title`` says what was found."""
+    made = go.Figure()
+    made.update_layout(template=TEMPLATE, title_text=title, xaxis_title=x, yaxis_title=y, height=height)
+    return made

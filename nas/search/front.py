@@ -1,0 +1,56 @@
+"""The front of a device as a table: what was found, what it costs, and its predicted latency with the interval."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from nas.search import pareto
+from nas.search.candidates import spread
+from nas.search.driver import SearchResult
+from predictors import LatencyPredictor
+from search_spaces import SearchSpace, cost
+
+
+def front_frame(space: SearchSpace, results: list[SearchResult], predictor: LatencyPredictor) -> pd.DataFrame:
+    """The Pareto front over all ``results`` (the seeds of one search), from the fastest to the slowest.
+
+    Columns hash, accuracy (inherited, search split), latency_ms with its 90 % interval latency_low_ms and
+    latency_high_ms, macs, parameters, resolution, knee (the best trade-off), genes (JSON text of the architecture).
+    """
+    rows = np.concatenate([result.X for result in results])
+    accuracy = np.concatenate([result.accuracy for result in results])
+    rows, first = np.unique(rows, axis=0, return_index=True)
+    accuracy = accuracy[first]
+    latency = predictor.predict(rows)
+    objectives = np.column_stack((1 - accuracy, latency.mean_ms))
+    members = np.flatnonzero(pareto.non_dominated(objectives))
+    members = members[np.argsort(latency.mean_ms[members], kind="stable")]
+    knee = members[pareto.knee(objectives[members])]
+    architectures = [space.architecture(rows[i]) for i in members]
+    return pd.DataFrame(
+        {
+            "hash": [a.hash for a in architectures],
+            "accuracy": accuracy[members],
+            "latency_ms": latency.mean_ms[members],
+            "latency_low_ms": latency.low_ms[members],
+            "latency_high_ms": latency.high_ms[members],
+            "macs": [sum(cost(spec).macs for spec in a.specs) for a in architectures],
+            "parameters": [sum(cost(spec).parameters for spec in a.specs) for a in architectures],
+            "resolution": [a.values["resolution"] for a in architectures],
+            "knee": members == knee,
+            "genes": [json.dumps(a.to_json(), separators=(",", ":")) for a in architectures],
+        }
+    )
+
+
+def choose_members(front: pd.DataFrame, count: int) -> pd.DataFrame:
+    """At most ``count`` members: the knee and both ends, the rest spread evenly over latency."""
+    if count >= len(front):
+        return front
+    knee = int(np.flatnonzero(front["knee"])[0])
+    picked = {knee, *(int(i) for i in spread(np.log(front["latency_ms"].to_numpy()), count - 1))}
+    others = [i for i in range(len(front)) if i not in picked]
+    return front.iloc[sorted([*picked, *others[: count - len(picked)]])]

@@ -1,0 +1,178 @@
+"""Every registered runtime runs and matches eager torch, or says why it cannot be used here."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hardware import HardwareError, MeasureSettings, export_onnx, get_runtime, measure, register_runtime, runtime_names
+from hardware.runtimes import Runtime, export_onnx_many
+from hardware.runtimes.base import Runner
+
+
+class Attention(nn.Module):
+    """Two inputs or one, a residual, and a part that behaves differently in training."""
+
+    def __init__(self, dim: int = 8) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(dim)
+        self.qkv = nn.Conv2d(dim, 3 * dim, 1)
+        self.drop = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, dim=1)
+        weights = (q.transpose(1, 2) @ k).softmax(-1)
+        return x + self.drop((v @ weights.transpose(1, 2)).reshape(x.shape))
+
+
+class Add(nn.Module):
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return x + y, x * y
+
+
+class Constant(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ones(2)
+
+
+def conv(dim: int = 8) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.BatchNorm2d(dim), nn.Hardswish())
+
+
+def image(dim: int = 8) -> Tensor:
+    return torch.randn(1, dim, 6, 6, generator=torch.Generator().manual_seed(0))
+
+
+def expected(module: nn.Module, *inputs: Tensor) -> np.ndarray:
+    with torch.no_grad():
+        return module.eval()(*inputs).numpy()
+
+
+@pytest.mark.parametrize("name", runtime_names())
+def test_a_runtime_matches_eager_torch_or_says_why_not(name: str) -> None:
+    runtime = get_runtime(name)
+    usable, reason = runtime.availability()
+    assert reason
+    x = image()
+    if not usable:
+        with pytest.raises(HardwareError, match=f"'{name}' is not available"):
+            runtime.prepare(conv(), (x,))
+        pytest.skip(reason)
+    assert runtime.describe()["versions"]
+    threads = torch.get_num_threads()
+    items = [("conv", conv(), (x,)), ("attention", Attention(), (x,)), ("identity", nn.Identity(), (x,))]
+    progress: list[tuple[int, int]] = []
+    runners = runtime.prepare_many([*items, items[0]], progress=lambda done, total: progress.append((done, total)))
+    assert list(runners) == ["conv", "attention", "identity"]
+    assert progress == [(1, 3), (2, 3), (3, 3)]
+    for key, module, inputs in items:
+        assert not module.training
+        output = torch.as_tensor(runners[key]()).cpu().numpy()
+        np.testing.assert_allclose(output, expected(module, *inputs), atol=1e-4)
+    alone = runtime.prepare(Attention(), (x.to(memory_format=torch.channels_last),))
+    assert torch.as_tensor(alone()).shape == x.shape
+    assert torch.get_num_threads() == threads
+    assert all(m.median_ms > 0 for m in measure(runners, settings=MeasureSettings.quick()))
+
+
+def test_two_threads_give_the_same_answer() -> None:
+    module, x = conv(), image()
+    for name in ("torch", "onnxruntime"):
+        output = torch.as_tensor(get_runtime(name, threads=2).prepare(module, (x,))())
+        np.testing.assert_allclose(output.numpy(), expected(module, x), atol=1e-4)
+
+
+def test_several_inputs_and_outputs() -> None:
+    x, y = image(), image() + 1
+    total, product = get_runtime("onnxruntime").prepare(Add(), (x, y))()  # type: ignore[misc]
+    np.testing.assert_allclose(total, x + y)
+    np.testing.assert_allclose(product, x * y)
+
+
+def test_worker_processes_give_the_same_models() -> None:
+    class Local(nn.Module):  # cannot be sent to another process
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+    items = [(f"conv{i}", conv(4 + i % 3), (image(4 + i % 3),)) for i in range(18)]
+    items.append(("local", Local(), (image(),)))
+    runners = get_runtime("onnxruntime").prepare_many(items, workers=2)
+    assert list(runners) == [key for key, _, _ in items]
+    for key, module, inputs in items:
+        np.testing.assert_allclose(runners[key](), expected(module, *inputs), atol=1e-4)  # type: ignore[arg-type]
+
+
+def test_an_export_is_self_contained_and_repeatable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    module, x = Attention().train(), image()
+    with caplog.at_level(logging.WARNING):
+        data = export_onnx(module, (x,), tmp_path / "new" / "model.onnx")
+    assert caplog.records == []
+    assert not module.training
+    assert (tmp_path / "new" / "model.onnx").read_bytes() == data == export_onnx(module, (x,))
+    model = onnx.load_from_string(data)
+    onnx.checker.check_model(model, full_check=True)
+    assert [i.name for i in model.graph.input] == ["input"]
+    assert [o.name for o in model.graph.output] == ["output"]
+    assert [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim] == [1, 8, 6, 6]
+    assert "qkv.weight" in {w.name for w in model.graph.initializer}
+    assert __file__.encode() not in data
+    assert str(Path(torch.__file__).parent).encode() not in data
+
+
+def test_side_by_side_equals_one_by_one() -> None:
+    x, shared = image(), conv()
+    norms = nn.Sequential(nn.GroupNorm(1, 8), nn.GroupNorm(2, 8))  # weights of ones, which the exporter merges
+    mixed = nn.Sequential(nn.GroupNorm(1, 8), conv())
+    modules = [(module, (x,)) for module in (shared, Attention(), conv(), shared, norms, mixed)]
+    for (module, inputs), together in zip(modules, export_onnx_many(modules), strict=True):
+        session = ort.InferenceSession(together, providers=["CPUExecutionProvider"])
+        (output,) = session.run(None, {"input": x.numpy()})
+        np.testing.assert_allclose(output, expected(module, x), atol=1e-4)
+        for model in (together, export_onnx(module, inputs)):
+            names = {weight.name for weight in onnx.load_from_string(model).graph.initializer}
+            assert not any(name.startswith("part") for name in names)
+
+
+def test_one_tensor_given_twice_stays_two_inputs() -> None:
+    x = image()
+    model = onnx.load_from_string(export_onnx(Add(), (x, x)))
+    assert [i.name for i in model.graph.input] == ["input_0", "input_1"]
+    assert [o.name for o in model.graph.output] == ["output_0", "output_1"]
+
+
+def test_what_cannot_be_exported_is_named() -> None:
+    with pytest.raises(HardwareError, match=r"Constant: 'input' does not reach the output"):
+        export_onnx(Constant(), (image(),))
+    items = [("good", conv(), (image(),)), ("wrong shape", conv(5), (image(),))]
+    with pytest.raises(HardwareError, match=r"'wrong shape': Sequential fails on its inputs"):
+        get_runtime("onnxruntime").prepare_many(items)
+
+
+def test_the_registry_refuses_what_it_does_not_know_and_silent_overwrites() -> None:
+    with pytest.raises(HardwareError, match="runtime must be one of cuda, onnxruntime, torch, got 'tvm'"):
+        get_runtime("tvm")
+    with pytest.raises(HardwareError, match="precision must be one of fp32, got 'fp4'"):
+        get_runtime("torch", precision="fp4")
+    with pytest.raises(HardwareError, match="threads must be at least 1, got 0"):
+        get_runtime("torch", threads=0)
+
+    class Impostor(Runtime):
+        name = "torch"
+
+        def availability(self) -> tuple[bool, str]:
+            return True, "0"
+
+        def versions(self) -> dict[str, str]:
+            return {}
+
+        def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Runner:
+            return module.eval
+
+    with pytest.raises(HardwareError, match="'torch' is already registered by TorchRuntime"):
+        register_runtime(Impostor)
+    assert type(get_runtime("torch")) is not Impostor
