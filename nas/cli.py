@@ -124,8 +124,12 @@ def front(
 
 @app.command()
 def latency(
-    architectures: Annotated[Path, typer.Argument(metavar="ARCHITECTURES", help="JSON file: one architecture or a list")],
-    table: Annotated[list[Path], typer.Option("--table", help="a latency table or a run directory; repeat for more devices")],
+    architectures: Annotated[
+        Path, typer.Argument(metavar="ARCHITECTURES", help="JSON file: one architecture or a list")
+    ],
+    table: Annotated[
+        list[Path], typer.Option("--table", help="a latency table or a run directory; repeat for more devices")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Predict the latency of one architecture, or of a file of them, on one or more devices, with 90 % intervals."""
@@ -161,7 +165,9 @@ def profile(
 @app.command()
 def export(
     run: RunArgument,
-    member: Annotated[str, typer.Option("--hash", help="first digits of a front member's hash; `nas front` lists them")],
+    member: Annotated[
+        str, typer.Option("--hash", help="first digits of a front member's hash; `nas front` lists them")
+    ],
     device: Annotated[str | None, typer.Option(help="only on this device's front")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the package; default <hash> here")] = None,
 ) -> None:
@@ -181,7 +187,9 @@ def export(
         folder = out or Path(row["hash"])
         manifest = export_member(session, section, row, folder)
     for name, figures in manifest["parity"].items():
-        console.print(f"{name}: largest difference {figures['max_relative']:.2g} relative on {figures['images']} images")
+        console.print(
+            f"{name}: largest difference {figures['max_relative']:.2g} relative on {figures['images']} images"
+        )
     console.print(f"package: {folder}", soft_wrap=True, highlight=False)
 
 

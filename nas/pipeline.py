@@ -83,7 +83,7 @@ def run_job(job: Job, folder: Path, progress: Progress, until: str = "export") -
     Raises:
         JobError, HardwareError: the job cannot be done here; found out before any work starts where that is possible.
     """
-    check_runtimes(job)
+    check_job(job)
     torch.set_num_threads(job.threads)
     with RunDirectory.start(folder, job) as run:
         session = Session(run, progress)
@@ -100,11 +100,30 @@ def _step(name: str) -> Callable[[Session], None]:
     return {**steps, "report": report_step, "export": export_step}[name]
 
 
-def check_runtimes(job: Job) -> None:
-    """Raises HardwareError for a device whose runtime is not available here and that brings no table."""
+def check_job(job: Job) -> None:
+    """What can be known before any work: each device without a table has its runtime here, and given tables allow the
+    limits. Raises HardwareError or JobError."""
     for device in job.devices:
         if device.table is None:
             get_runtime(device.runtime, device.precision, device.threads).require()
+    limited = [d for d in job.devices if d.table is not None and d.max_latency_ms is not None]
+    if limited:
+        space = space_of(job, load_data(job.data))
+        for device in limited:
+            assert device.table is not None
+            check_limit(space, device, LatencyPredictor(space, LatencyTable.load(device.table)), job.seed)
+
+
+def check_limit(space: SearchSpace, device: DeviceSection, predictor: LatencyPredictor, seed: int) -> None:
+    """Raises JobError if no architecture found meets the device's ``max_latency_ms``."""
+    if device.max_latency_ms is not None:
+        check_feasible(
+            space,
+            lambda rows: np.asarray(predictor.predict(rows).mean_ms),
+            device.max_latency_ms,
+            np.random.default_rng(seed),
+            key=f"devices.{device.name}.max_latency_ms",
+        )
 
 
 def profile_step(session: Session) -> None:
@@ -134,15 +153,7 @@ def profile_step(session: Session) -> None:
             LatencyPredictor(session.space, table)  # a table that does not fit the space must not be stored
             table.save(run.file(table_folder(device)))
             run.mark_done(name, seconds=round(table.header["seconds"], 1), validation=table.header["validation"])
-        if device.max_latency_ms is not None:
-            predictor = session.predictor(device)
-            check_feasible(
-                session.space,
-                lambda rows, predictor=predictor: np.asarray(predictor.predict(rows).mean_ms),  # type: ignore[misc]
-                device.max_latency_ms,
-                np.random.default_rng(job.seed),
-                key=f"devices.{device.name}.max_latency_ms",
-            )
+        check_limit(session.space, device, session.predictor(device), job.seed)
         session.progress.say(f"{device.name}: {validation_text(session.table(device))}")
 
 
@@ -165,9 +176,7 @@ def train_step(session: Session) -> None:
 def search_step(session: Session) -> None:
     """The searches of every device, and its front."""
     job, run = session.job, session.run
-    evaluate = InheritedAccuracy(
-        run, session.supernet, session.data, job.search.images, job.search.calibration_images
-    )
+    evaluate = InheritedAccuracy(run, session.supernet, session.data, job.search.images, job.search.calibration_images)
     for device in job.devices:
         name = f"search:{device.name}"
         if run.step_done(name):

@@ -51,7 +51,9 @@ def estimate(job: Job) -> dict[str, tuple[str, float]]:
         seconds += CONVERSION_SECONDS.get(device.runtime, 0.0) * (operators + 3 * networks) / job.threads
         what = f"measure {operators} operators and {networks} networks"
         plan[f"profile {device.name}"] = ("use the given table", 0.0) if device.table else (what, seconds)
-    what = f"{job.train.epochs} epochs, {recipe.steps} steps of {job.train.subnets} subnets, batch {job.train.batch_size}"
+    what = (
+        f"{job.train.epochs} epochs, {recipe.steps} steps of {job.train.subnets} subnets, batch {job.train.batch_size}"
+    )
     plan["train"] = (what, recipe.steps * step_seconds)
     what = f"at most {evaluations} evaluations ({job.search.seeds} seed(s), controls: {', '.join(job.search.controls)})"
     plan["search"] = (what, evaluations * _median(evaluation))

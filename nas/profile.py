@@ -119,7 +119,10 @@ def measure_table(
     runners = runtime.prepare_many(items, workers, lambda done, total: advance(done))
     advance = progress.task(f"measure {runtime_name}", len(runners) * 4)
     measured = measure(
-        runners, settings=settings, threads=threads, progress=lambda done, total: advance(done * len(runners) * 4 // total)
+        runners,
+        settings=settings,
+        threads=threads,
+        progress=lambda done, total: advance(done * len(runners) * 4 // total),
     )
     by_key = {measurement.key: measurement for measurement in measured}
     table = LatencyTable.create(

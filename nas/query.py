@@ -134,7 +134,9 @@ def profile_space(
         )
         return
     with Terminal(console) as progress:
-        table = measure_table(space, runtime, plan, progress, threads=settings["threads"], batch=settings["batch"], workers=2)
+        table = measure_table(
+            space, runtime, plan, progress, threads=settings["threads"], batch=settings["batch"], workers=2
+        )
     table.save(out)
     console.print(f"{runtime}: {validation_text(table)}", highlight=False)
     console.print(f"table: {out}", soft_wrap=True, highlight=False)
@@ -168,7 +170,9 @@ def print_spaces(as_json: bool, console: Console) -> None:
     for row in rows:
         span = ", ".join(f"{row[f'macs_{size}'] / 1e6:.3g} M" for size in ("smallest", "median", "largest"))
         sides = ", ".join(map(str, row["resolutions"]))
-        table.add_row(row["space"], str(row["genes"]), f"{row['architectures']:.2g}", str(row["operator_specs"]), sides, span)
+        table.add_row(
+            row["space"], str(row["genes"]), f"{row['architectures']:.2g}", str(row["operator_specs"]), sides, span
+        )
     console.print(table)
 
 
@@ -232,7 +236,9 @@ def _try_runtime(name: str) -> dict[str, Any]:
     x = torch.randn(1, 3, 8, 8)
     try:
         with torch.no_grad():
-            error = float((torch.as_tensor(np.asarray(runtime.prepare(network, (x,))())) - network.cpu()(x)).abs().max())
+            error = float(
+                (torch.as_tensor(np.asarray(runtime.prepare(network, (x,))())) - network.cpu()(x)).abs().max()
+            )
     except (HardwareError, RuntimeError) as problem:
         return {"check": f"runtime {name}", "ok": False, "detail": str(problem)}
     return {"check": f"runtime {name}", "ok": error < 1e-4, "detail": f"{detail}; differs from PyTorch by {error:.1g}"}

@@ -148,5 +148,7 @@ def _genes(genes: Any, space: SearchSpace) -> tuple[int, ...]:
     row = space.canonicalise(row[None])[0]
     for choice, on in zip(space.choices, space.active(row[None])[0], strict=True):
         if on and choice.name not in genes:
-            raise SpaceError(f"architecture: genes.{choice.name} is missing; legal: {', '.join(map(repr, choice.values))}")
+            raise SpaceError(
+                f"architecture: genes.{choice.name} is missing; legal: {', '.join(map(repr, choice.values))}"
+            )
     return tuple(int(v) for v in row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import nn
@@ -47,7 +47,7 @@ def build_operator(spec: OperatorSpec) -> nn.Module:
     return Residual(module, sizes["dim"], operator.prenorm) if has_shell(operator) else module
 
 
-@lru_cache(maxsize=None)
+@cache
 def operator_layout(name: str) -> Mapping[str, str]:
     """Parameter or buffer name -> layout for the module that `build_operator` gives."""
     operator = get_operator(name)
@@ -63,7 +63,7 @@ def operator_axes(spec: OperatorSpec) -> dict[str, int]:
     return get_operator(spec.name).axes(**dict(spec.sizes))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parameters(name: str, sizes: tuple[tuple[str, int], ...]) -> int:
     with torch.device("meta"):
         module = build_operator(OperatorSpec(name, sizes, (1, 1, 1)))

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from torch import Tensor
 
@@ -38,7 +38,7 @@ class Axis:
         return axes[self.name]
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse_layout(layout: str) -> tuple[tuple[Axis, ...], ...]:
     """The axes of a parameter, each a group of one or more unfolded axes.
 

@@ -263,7 +263,9 @@ class SearchSpace:
                 g = self.index[gene]
                 legal[g] = np.array([i for i in legal[g] if self.choices[g].values[i] in values], int)
                 if not len(legal[g]):
-                    raise SpaceError(f"restrict: {gene!r} has none of {list(values)!r}; legal: {self.choices[g].values}")
+                    raise SpaceError(
+                        f"restrict: {gene!r} has none of {list(values)!r}; legal: {self.choices[g].values}"
+                    )
         return SearchSpace(self.name, self.definition, self.choices, self.slots, legal)
 
     @cached_property

@@ -117,7 +117,9 @@ class Supernet(nn.Module):
 
     def _bind(self, node: Node) -> _BoundOperator:
         if node.key not in self._largest:
-            raise SpaceError(f"supernet of {self.space.name}: no weights {node.key!r}; is it another space's architecture?")
+            raise SpaceError(
+                f"supernet of {self.space.name}: no weights {node.key!r}; is it another space's architecture?"
+            )
         identity = (node.key, node.spec.name, node.spec.sizes)
         if identity not in self._bound:
             owner = self.operators[module_name(node.key)]
@@ -152,7 +154,9 @@ def largest_specs(space: SearchSpace) -> Iterator[tuple[str, OperatorSpec]]:
         for spec in space.slot_specs(slot):
             known = first.setdefault(slot.key, spec)
             if known.name != spec.name:
-                raise SpaceError(f"slot {slot.key!r} holds both {known.name!r} and {spec.name!r}: give each a key of its own")
+                raise SpaceError(
+                    f"slot {slot.key!r} holds both {known.name!r} and {spec.name!r}: give each a key of its own"
+                )
             largest = sizes.setdefault(slot.key, {})
             for size, value in spec.sizes:
                 largest[size] = max(value, largest.get(size, 0))

@@ -17,7 +17,23 @@ from nas.job import JOBS
 from nas.progress import Progress
 from search_spaces import get_space
 
-WRONG: tuple[Any, ...] = (-1, 0, 1e30, float("nan"), "many", "", True, None, [], {}, [1, "a"], {"x": 1}, "../../etc", -0.5, 10**12)
+WRONG: tuple[Any, ...] = (
+    -1,
+    0,
+    1e30,
+    float("nan"),
+    "many",
+    "",
+    True,
+    None,
+    [],
+    {},
+    [1, "a"],
+    {"x": 1},
+    "../../etc",
+    -0.5,
+    10**12,
+)
 
 
 def bench_mutations(count: int, seed: int, progress: Progress) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from scipy.stats import kendalltau
 from nas.data import ImageData, load_data
 from nas.job import load_job
 from nas.pipeline import Session
-from nas.progress import Progress, Silent
 from nas.profile import choose_networks
+from nas.progress import Progress, Silent
 from nas.run import RunDirectory
 from nas.search.evaluator import InheritedAccuracy
 from nas.training import PlainStep, Recipe, Trainer

@@ -36,7 +36,9 @@ def bench_resume(job: str, folder: Path, kills: int, seed: int, progress: Progre
     loaded = load_job(job)
     missing = [device.name for device in loaded.devices if device.table is None]
     if missing:
-        raise JobError(f"devices.{missing[0]}.table: is missing; legal: a table for every device, so that no clock enters")
+        raise JobError(
+            f"devices.{missing[0]}.table: is missing; legal: a table for every device, so that no clock enters"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     _finish(job, folder / "undisturbed")

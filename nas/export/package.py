@@ -75,7 +75,9 @@ def export_package(
 def _manifest(
     folder: Path, architecture: Architecture, parity: Mapping[str, Parity], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir()) if file.is_file()}
+    files = {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir()) if file.is_file()
+    }
     return {
         "architecture": architecture.hash,
         "space": architecture.space.definition,

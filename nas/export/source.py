@@ -104,7 +104,9 @@ def _definitions(module: ModuleType) -> dict[str, str]:
                 if _only_for_search(part):
                     first = min([part.lineno, *(d.lineno for d in getattr(part, "decorator_list", []))])
                     dropped.update(range(first, (part.end_lineno or part.lineno) + 1))
-            kept = [line for n, line in enumerate(lines[node.lineno - 1 : node.end_lineno], node.lineno) if n not in dropped]
+            kept = [
+                line for n, line in enumerate(lines[node.lineno - 1 : node.end_lineno], node.lineno) if n not in dropped
+            ]
             text = "\n".join(kept).replace("(Operator)", "(nn.Module)").rstrip()
             while "\n\n\n" in text:
                 text = text.replace("\n\n\n", "\n\n")

@@ -96,9 +96,7 @@ def export_member(session: Session, device: DeviceSection, member: pd.Series, fo
     return export_package(folder, architecture, network, inputs, facts, session.job.export.formats)
 
 
-def _latency(
-    device: DeviceSection, member: pd.Series, network: Network, architecture: Architecture
-) -> dict[str, Any]:
+def _latency(device: DeviceSection, member: pd.Series, network: Network, architecture: Architecture) -> dict[str, Any]:
     """Predicted and re-measured latency; where the runtime is not here, the reason instead of a measurement."""
     record: dict[str, Any] = {
         "device": device.name,

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from nas.errors import JobError
 from nas.job import DeviceSection, SearchSection
 from nas.progress import Progress
 from nas.search.base import Rows, Scores
+from nas.search.candidates import check_feasible
 from nas.search.controls import control_searcher, control_spaces
 from nas.search.driver import SearchResult, run_search
 from predictors import LatencyPredictor
@@ -27,18 +29,26 @@ def search_device(
 ) -> dict[str, list[SearchResult]]:
     """Search name -> one result a seed; the searcher under test comes first, then the controls that the job asks for.
 
+    A control of which no architecture meets ``device.max_latency_ms`` is left out, and that is said.
+
     Raises:
-        JobError: no architecture meets ``device.max_latency_ms``.
+        JobError: no architecture of the space meets ``device.max_latency_ms``.
     """
 
     def latency(rows: Rows) -> np.ndarray:
         return np.asarray(predictor.predict(rows).mean_ms)
 
-    spaces = {settings.searcher: space}
-    controls = control_spaces(space)
-    spaces.update(
-        {name: controls[name] for name in settings.controls if name in controls and name != settings.searcher}
-    )
+    spaces: dict[str, SearchSpace] = {settings.searcher: space}
+    for name, restricted in control_spaces(space).items():
+        if name not in settings.controls or name == settings.searcher:
+            continue
+        if device.max_latency_ms is not None:
+            try:
+                check_feasible(restricted, latency, device.max_latency_ms, np.random.default_rng(seed))
+            except JobError as error:
+                progress.say(f"{device.name}: control {name} is left out: {error}")
+                continue
+        spaces[name] = restricted
     total = len(spaces) * settings.seeds * settings.evaluations
     advance = progress.task(f"search {device.name}", total)
     results: dict[str, list[SearchResult]] = {}

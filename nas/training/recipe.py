@@ -35,7 +35,10 @@ class Recipe:
         parameters = list(model.parameters())
         matrices = [p for p in parameters if p.squeeze().ndim > 1]
         vectors = [p for p in parameters if p.squeeze().ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": self.settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+        groups = [
+            {"params": matrices, "weight_decay": self.settings.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
         return torch.optim.AdamW(groups, lr=self.settings.learning_rate, betas=(0.9, 0.98), fused=True)
 
     def learning_rate(self, step: int) -> float:

@@ -69,7 +69,12 @@ class StridedConv(Operator):
     """
 
     name, role, family = "strided_conv", "downsample", "conv"
-    layout = {"norm.weight": "dim_in", "norm.bias": "dim_in", "conv.weight": "dim_out dim_in 3 3", "conv.bias": "dim_out"}
+    layout = {
+        "norm.weight": "dim_in",
+        "norm.bias": "dim_in",
+        "conv.weight": "dim_out dim_in 3 3",
+        "conv.bias": "dim_out",
+    }
 
     def __init__(self, dim_in: int, dim_out: int) -> None:
         super().__init__()

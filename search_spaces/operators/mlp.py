@@ -53,7 +53,12 @@ class GatedMLP(_ChannelMixer):
     """
 
     name = "gated_mlp"
-    layout = {"gate_up.weight": "(2 hidden) dim", "gate_up.bias": "(2 hidden)", "down.weight": "dim hidden", "down.bias": "dim"}
+    layout = {
+        "gate_up.weight": "(2 hidden) dim",
+        "gate_up.bias": "(2 hidden)",
+        "down.weight": "dim hidden",
+        "down.bias": "dim",
+    }
 
     def __init__(self, dim: int, ratio: int) -> None:
         super().__init__()

@@ -50,7 +50,9 @@ def ssd_scan(x: Tensor, log_decay: Tensor, b: Tensor, c: Tensor) -> Tensor:
     y = ((c @ b.transpose(-2, -1)) * decay) @ x
     if chunks > 1:
         end = total[..., -1:]
-        states = b.transpose(-2, -1) @ (x * (end - total).exp().unsqueeze(-1))  # what each chunk adds: (B, n, heads, state, dim)
+        states = b.transpose(-2, -1) @ (
+            x * (end - total).exp().unsqueeze(-1)
+        )  # what each chunk adds: (B, n, heads, state, dim)
         strict = torch.ones(chunks, chunks, dtype=x.dtype, device=x.device).tril(-1)
         ends = end.squeeze(-1).transpose(1, 2).unsqueeze(-1)  # (B, heads, n, 1)
         before = strict @ ends  # sum of the chunks before each one

@@ -152,7 +152,9 @@ def _choices(preset: Preset, resolutions: tuple[int, ...]) -> list[Choice]:
         for layer in range(1, stage.depths[-1] + 1):
             at = f"stage{s}.layer{layer}"
             mixer = f"{at}.mixer"
-            choices.append(Choice(mixer, stage.mixers, (f"stage{s}.depth", tuple(d for d in stage.depths if d >= layer))))
+            choices.append(
+                Choice(mixer, stage.mixers, (f"stage{s}.depth", tuple(d for d in stage.depths if d >= layer)))
+            )
             for name in stage.mixers:
                 choices += [Choice(f"{at}.{name}.{z}", v, (mixer, (name,))) for z, v in stage.sizes(name).items()]
             tokens = tuple(name for name in stage.mixers if name not in BLOCKS)
@@ -186,7 +188,9 @@ def _slots(preset: Preset, stride: int, in_channels: int, classes: int) -> list[
             for gene, operators in ((f"{at}.mixer", mixers), (f"{at}.channel_mixer", CHANNEL_MIXERS)):
                 for name, sizes in operators.items():
                     genes = ("resolution", f"stage{s}.width", *(f"{at}.{name}.{size}" for size in sizes))
-                    slots.append(Slot(f"{at}.{name}", genes, _operator(name, tuple(sizes), first + s - 1), (gene, (name,))))
+                    slots.append(
+                        Slot(f"{at}.{name}", genes, _operator(name, tuple(sizes), first + s - 1), (gene, (name,)))
+                    )
     last = len(preset.stages)
 
     def head(resolution: int, dim: int) -> OperatorSpec:

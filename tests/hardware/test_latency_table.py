@@ -116,9 +116,7 @@ def test_an_unknown_key_and_role_are_named(table: LatencyTable) -> None:
         ("noise_floor", "low", "'noise_floor' must be"),
     ],
 )
-def test_a_damaged_header_is_refused(
-    table: LatencyTable, tmp_path: Path, key: str, value: Any, message: str
-) -> None:
+def test_a_damaged_header_is_refused(table: LatencyTable, tmp_path: Path, key: str, value: Any, message: str) -> None:
     table.save(tmp_path / "t")
     path = tmp_path / "t" / "header.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))

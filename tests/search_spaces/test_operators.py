@@ -146,9 +146,7 @@ def test_non_causal_ssd_equals_the_sum_over_tokens() -> None:
     values, step = torch.randn(2, 10, 2, 4).double(), torch.randn(2, 10, 2).double()
     b, c = torch.randn(2, 2, 10, 3).double()
     weight = torch.log1p((step + mixer.step_bias[0]).exp()) * mixer.log_rate[0].exp()
-    state = sum(
-        weight[:, t, :, None, None] * values[:, t, :, :, None] * b[:, t, None, None, :] for t in range(10)
-    ) / 10
+    state = sum(weight[:, t, :, None, None] * values[:, t, :, :, None] * b[:, t, None, None, :] for t in range(10)) / 10
     wanted = torch.stack([(state * c[:, t, None, None, :]).sum(-1) for t in range(10)], 1)
     torch.testing.assert_close(mixer.mix(values, step, b, c), wanted)
 
