@@ -118,3 +118,19 @@ def mutations(
     result = _report(lambda progress: bench_mutations(count, seed, progress), as_json)
     if result["bad"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def evidence(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a finished run directory")],
+    out: Annotated[Path, typer.Option(help="folder of the study, e.g. results/my-study")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a finished run as a study: CSV files, a picture, a README with the figures and the command that remakes it."""
+    from nas.bench.evidence import bench_evidence
+    from nas.run import RunDirectory
+
+    with RunDirectory.open(run, read_only=True) as opened:
+        job = opened.job.name
+    command = f"nas run {job} && nas bench evidence {run} --out {out}"
+    _report(lambda progress: bench_evidence(run, out, command), as_json)
