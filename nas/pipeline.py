@@ -176,18 +176,19 @@ def train_step(session: Session) -> None:
 def search_step(session: Session) -> None:
     """The searches of every device, and its front."""
     job, run = session.job, session.run
-    evaluate = InheritedAccuracy(run, session.supernet, session.data, job.search.images, job.search.calibration_images)
-    for device in job.devices:
-        name = f"search:{device.name}"
-        if run.step_done(name):
-            continue
-        began = time.perf_counter()
-        predictor = session.predictor(device)
-        results = search_device(session.space, device, job.search, evaluate, predictor, job.seed, session.progress)
-        run.write_parquet(f"search/{device.name}.parquet", evaluations_frame(results))
-        run.write_parquet(f"search/{device.name}-hypervolume.parquet", hypervolume_frame(results))
-        write_front(run, device, front_frame(session.space, results[job.search.searcher], predictor))
-        run.mark_done(name, seconds=round(time.perf_counter() - began, 1))
+    if all(run.step_done(f"search:{device.name}") for device in job.devices):
+        return
+    with InheritedAccuracy(run, session.supernet, session.data) as evaluate:
+        for device in job.devices:
+            if run.step_done(f"search:{device.name}"):
+                continue
+            began = time.perf_counter()
+            predictor = session.predictor(device)
+            results = search_device(session.space, device, job.search, evaluate, predictor, job.seed, session.progress)
+            run.write_parquet(f"search/{device.name}.parquet", evaluations_frame(results))
+            run.write_parquet(f"search/{device.name}-hypervolume.parquet", hypervolume_frame(results))
+            write_front(run, device, front_frame(session.space, results[job.search.searcher], predictor))
+            run.mark_done(f"search:{device.name}", seconds=round(time.perf_counter() - began, 1))
 
 
 def write_front(run: RunDirectory, device: DeviceSection, front: pd.DataFrame) -> None:

@@ -144,7 +144,7 @@ def profile_space(
 
 def print_spaces(as_json: bool, console: Console) -> None:
     """Every shipped space and preset: genes, architectures, operators and the range of MACs of random architectures."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in space_names():
         for preset in presets(name):
             space = get_space(f"{name}/{preset}")
@@ -171,7 +171,7 @@ def print_spaces(as_json: bool, console: Console) -> None:
         span = ", ".join(f"{row[f'macs_{size}'] / 1e6:.3g} M" for size in ("smallest", "median", "largest"))
         sides = ", ".join(map(str, row["resolutions"]))
         table.add_row(
-            row["space"], str(row["genes"]), f"{row['architectures']:.2g}", str(row["operator_specs"]), sides, span
+            str(row["space"]), str(row["genes"]), f"{row['architectures']:.2g}", str(row["operator_specs"]), sides, span
         )
     console.print(table)
 
@@ -184,7 +184,7 @@ def print_devices(as_json: bool, console: Console) -> None:
             found.append(Device.local(kind).to_json())
         except HardwareError:
             continue
-    runtimes = []
+    runtimes: list[dict[str, Any]] = []
     for name in runtime_names():
         usable, text = get_runtime(name).availability()
         runtimes.append({"runtime": name, "usable": usable, "detail": text})

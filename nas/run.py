@@ -12,6 +12,7 @@ import io
 import json
 import os
 import platform
+import re
 import secrets
 import weakref
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RunDirectory", "append_rows", "default_run_path", "read_rows", "write_atomically"]
 
+# Sections that a run may go on with after a change: what came before them, the supernet and the tables, still holds.
+LATER = ("search", "report", "export")
 MANIFEST, JOB, LOCK, TEMPORARY = "manifest.json", "job.yaml", ".lock", ".writing-"
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "pydantic", "safetensors", "moocore", "onnx", "onnxruntime")
 
@@ -156,7 +159,10 @@ class RunDirectory:
     def open(cls, path: str | Path, job: Job | None = None, *, read_only: bool = False) -> RunDirectory:
         """The run at `path`, to resume it or (`read_only`, without the lock) to look at it.
 
-        Raises JobError where the folder is no run, another process writes it, or its job is not `job`; the message
+        A `job` that differs only in its search, report or export sections or its latency limits takes the run over:
+        those steps are done again, with the supernet and the tables that are there.
+
+        Raises JobError where the folder is no run, another process writes it, or its job is another one; the message
         names the keys that differ.
         """
         run = cls(Path(path), read_only)
@@ -168,11 +174,14 @@ class RunDirectory:
             run.manifest = _read_manifest(run.path / MANIFEST)
             run.job = load_job(run.path / JOB) if job is None else job
             if run.manifest["fingerprint"] != run.job.fingerprint():
-                keys = ", ".join(different_keys(run.manifest["job"], run.job.to_dict())) or "an unknown key"
-                raise JobError(
-                    f"run {run.path}: was made with another job; these keys differ: {keys}; legal: the same job, or "
-                    "another directory (--out)"
-                )
+                keys = different_keys(run.manifest["job"], run.job.to_dict())
+                early = [key for key in keys if not (_section(key) in LATER or key.endswith(".max_latency_ms"))]
+                if early or not keys or read_only:
+                    raise JobError(
+                        f"run {run.path}: was made with another job; these keys differ: "
+                        f"{', '.join(early) or 'an unknown key'}; legal: the same job, or another directory (--out)"
+                    )
+                run._take_over(keys)
             if not read_only:
                 run._sweep()
         except BaseException:
@@ -221,6 +230,18 @@ class RunDirectory:
     def _sweep(self) -> None:
         for file in self.path.rglob(f"{TEMPORARY}*"):
             file.unlink(missing_ok=True)
+
+    def _take_over(self, keys: Sequence[str]) -> None:
+        """Forgets the steps that the changed `keys` touch; the manifest, with the new job, is written last."""
+        self._sweep()
+        if {"search.images", "search.calibration_images"} & set(keys):
+            self.file("search/evaluations.csv").unlink(missing_ok=True)
+        for name in ("report/tests.csv", "report.html"):
+            self.file(name).unlink(missing_ok=True)
+        steps = {name: facts for name, facts in self.manifest["steps"].items() if name.split(":")[0] not in LATER}
+        self.write_text(JOB, yaml.safe_dump(self.job.to_dict(), sort_keys=False))
+        self.manifest |= {"job": self.job.to_dict(), "fingerprint": self.job.fingerprint(), "steps": steps}
+        self.write_json(MANIFEST, self.manifest)
 
     # Steps
 
@@ -296,6 +317,10 @@ class RunDirectory:
     def read_rows(self, name: str | Path) -> list[dict[str, str]]:
         """`read_rows` of a log of the run."""
         return read_rows(self.file(name))
+
+
+def _section(key: str) -> str:
+    return re.split(r"[.\[]", key, maxsplit=1)[0]
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -49,7 +49,9 @@ def _figures(device: DeviceReport, summary: pd.DataFrame) -> dict[str, Any]:
     front = device.members
     tested, measured = front[front["test_accuracy"].notna()], front[front["measured_ms"].notna()]
     error = (measured["latency_ms"] / measured["measured_ms"] - 1).abs()
-    inside = (measured["latency_low_ms"] <= measured["measured_ms"]) & (measured["measured_ms"] <= measured["latency_high_ms"])
+    inside = (measured["latency_low_ms"] <= measured["measured_ms"]) & (
+        measured["measured_ms"] <= measured["latency_high_ms"]
+    )
     return {
         "members": len(front),
         "tested": len(tested),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -59,10 +60,10 @@ def bench_ranks(folder: Path, count: int, seeds: int, workers: int, progress: Pr
     with RunDirectory.open(folder) as run:
         torch.set_num_threads(1 if workers > 1 else run.job.threads)
         session = Session(run, Silent())
-        search = run.job.search
-        evaluate = InheritedAccuracy(run, session.supernet, session.data, search.images, search.calibration_images)
         architectures = choose_architectures(session.space, count, run.job.seed)
-        inherited = {a.hash: evaluate.score(a) for a in architectures}
+        with InheritedAccuracy(run, session.supernet, session.data) as evaluate:
+            scores = evaluate(session.space.matrix(architectures))
+        inherited = dict(zip((a.hash for a in architectures), scores.tolist(), strict=True))
         done = {(row["hash"], int(row["seed"])) for row in run.read_rows(ROWS)}
         tasks = [(a, s) for s in range(seeds) for a in architectures if (a.hash, s) not in done]
         total = count * seeds
@@ -114,7 +115,7 @@ def summarise(means: pd.DataFrame, rows: pd.DataFrame, draws: int = 2000) -> dic
         result[name] = {"kendall": pair_tau(x, y, mask), "low": float(low), "high": float(high)}
     if rows["seed"].nunique() > 1:
         wide = rows.pivot(index="hash", columns="seed", values="standalone_accuracy").dropna()
-        taus = [kendalltau(wide[a], wide[b])[0] for a in wide for b in wide if a < b]
+        taus = [kendalltau(wide[a], wide[b])[0] for a, b in itertools.combinations(wide.columns, 2)]
         result["between_seeds_kendall"] = float(np.mean(taus))
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def _randomise(model: nn.Module, seed: int) -> None:
                 tensor.add_(0.2 * torch.randn(tensor.shape, generator=generator))
 
 
-def _export(items: list[tuple[nn.Module, torch.Tensor]]) -> list[float | str]:
+def _export(items: Sequence[tuple[nn.Module, torch.Tensor]]) -> list[float | str]:
     """Relative error of each network in ONNX Runtime, or why it failed; one at a time where a parcel fails."""
     from hardware.errors import HardwareError
     from hardware.runtimes import export_onnx_many, get_runtime

@@ -19,9 +19,8 @@ from nas.errors import JobError
 from nas.export.package import export_package
 from nas.job import DeviceSection
 from nas.pipeline import Session, read_front
-from nas.search.evaluator import inherit
+from nas.search.evaluator import inherit, score
 from nas.search.front import choose_members
-from nas.training.evaluate import accuracy
 from search_spaces import Architecture, Network
 
 PARITY_IMAGES = 64
@@ -73,17 +72,20 @@ def export_member(session: Session, device: DeviceSection, member: pd.Series, fo
     architecture = Architecture.from_json(json.loads(member["genes"]), session.space)
     network = inherit(session.supernet, architecture, data, settings.calibration_images).cpu()
     side = architecture.input_shape[-1]
-    images, labels = data.search.images[: settings.images], data.search.labels[: settings.images]
-    now = accuracy(network, images, labels, data, side)
+    now = score(session.run, session.supernet, data, architecture)
     if now != member["accuracy"]:
         raise JobError(
             f"export {architecture.hash}: scores {now!r} on the search split; the search saw {member['accuracy']!r}. "
-            "Were the weights changed, or the number of threads?"
+            "Were the weights changed?"
         )
     facts = {
         "name": session.job.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "accuracy": {"search_split": float(member["accuracy"]), "images": len(labels), "inherited": True},
+        "accuracy": {
+            "search_split": float(member["accuracy"]),
+            "images": len(data.search.labels[: settings.images]),
+            "inherited": True,
+        },
         "latency": _latency(device, member, network, architecture),
         "input_normalisation": {"scale": "pixels / 255", "mean": list(data.mean), "std": list(data.std)},
         "classes": list(data.class_names),

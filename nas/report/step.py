@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from nas.report.page import render_html
 from nas.report.tables import wilson
 from nas.search.evaluator import inherit
 from nas.search.front import choose_members
-from nas.training.evaluate import accuracy
+from nas.training.evaluate import accuracy, one_thread
 from nas.training.supernet import LOG
 from search_spaces import Architecture
 
@@ -57,7 +58,8 @@ def _test(session: Session, members: dict[str, pd.DataFrame]) -> pd.DataFrame:
         rows = []
         for done, (key, architecture) in enumerate(wanted.items(), 1):
             network = inherit(session.supernet, architecture, session.data, settings.calibration_images)
-            share = accuracy(network, images, labels, session.data, architecture.input_shape[-1])
+            with one_thread():
+                share = accuracy(network, images, labels, session.data, architecture.input_shape[-1])
             rows.append({"hash": key, "right": round(share * len(labels)), "images": len(labels)})
             advance(done)
         run.write_csv(TESTS, pd.DataFrame(rows))
@@ -68,7 +70,7 @@ def _with_tests(front: pd.DataFrame, tests: pd.DataFrame, images: int) -> pd.Dat
     """The front with test_accuracy and its 95 % Wilson interval; NaN for members that were not tested."""
     right = front["hash"].map(dict(zip(tests["hash"], tests["right"], strict=True)))
     intervals = [wilson(r, images) if np.isfinite(r) else (np.nan, np.nan) for r in right]
-    added = {
+    added: dict[str, Any] = {
         "test_accuracy": right / images,
         "test_low": [low for low, _ in intervals],
         "test_high": [high for _, high in intervals],

@@ -194,15 +194,15 @@ class SSD(_StateSpace):
     name, scans = "ssd", 2
 
     def mix(self, values: Tensor, step: Tensor, b: Tensor, c: Tensor) -> Tensor:
-        total = None
+        outputs = []
         for scan in range(self.scans):
             size = F.softplus(step + self.step_bias[scan])
             inputs = [values * size.unsqueeze(-1), -size * self.log_rate[scan].exp(), b, c]
             if scan:
                 inputs = [t.flip(1) for t in inputs]
             y = ssd_scan(*inputs)
-            total = y if total is None else total + y.flip(1)
-        return total / self.scans
+            outputs.append(y.flip(1) if scan else y)
+        return sum(outputs[1:], outputs[0]) / self.scans
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -38,7 +38,7 @@ class Stage:
     def sizes(self, mixer: str) -> dict[str, tuple[int, ...]]:
         """The elastic sizes of ``mixer`` in this stage, besides its width."""
         heads = {"heads": self.heads, "head_dim": self.head_dims}
-        return {
+        sizes: dict[str, dict[str, tuple[int, ...]]] = {
             "mbconv": {"expansion": (2, 4, 6), "kernel": (3, 5, 7), "se": (0, 1)},
             "convnext": {"expansion": (2, 3, 4), "kernel": (3, 5, 7)},
             "short_conv": {"expansion": (1, 2), "kernel": (3, 5, 7)},
@@ -48,7 +48,8 @@ class Stage:
             "ssd": {**heads, "state": self.states},
             "gated_conv": heads,
             "identity": {},
-        }[mixer]
+        }
+        return sizes[mixer]
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,8 @@ def _slots(preset: Preset, stride: int, in_channels: int, classes: int) -> list[
     slots = [Slot("stem", ("resolution", "stage1.width"), stem)]
     for s, stage in enumerate(preset.stages, 1):
         if s > 1:
-            genes = ("resolution", f"stage{s - 1}.width", f"stage{s}.width")
-            slots.append(Slot(f"downsample{s}", genes, _downsample(first + s - 2)))
+            widths = ("resolution", f"stage{s - 1}.width", f"stage{s}.width")
+            slots.append(Slot(f"downsample{s}", widths, _downsample(first + s - 2)))
         for layer in range(1, stage.depths[-1] + 1):
             at = f"stage{s}.layer{layer}"
             mixers = {name: stage.sizes(name) for name in stage.mixers}

@@ -238,3 +238,28 @@ def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     log.write_text("a,b\n1\n")
     with pytest.raises(JobError, match="line 2 has 1 values"):
         read_rows(log)
+
+
+def test_a_changed_search_section_keeps_the_supernet_and_drops_what_came_after(tmp_path: Path) -> None:
+    job = load_job("quickstart")
+    with RunDirectory.create(tmp_path / "run", job) as run:
+        for step in ("profile:cpu-torch", "train", "search:cpu-torch", "report", "export:cpu-torch"):
+            run.mark_done(step)
+        run.write_text("search/evaluations.csv", "hash,accuracy\n")
+        run.write_text("report/tests.csv", "hash\n")
+    data = job.to_dict()
+    data["search"]["evaluations"] += 1
+    data["devices"][0]["max_latency_ms"] = 5.0
+    changed = parse_job(data)
+    with RunDirectory.open(tmp_path / "run", changed) as run:
+        assert set(run.manifest["steps"]) == {"profile:cpu-torch", "train"}
+        assert run.file("search/evaluations.csv").exists()  # what was scored stays scored
+        assert not run.file("report/tests.csv").exists()
+    with RunDirectory.open(tmp_path / "run") as run:
+        assert run.job == changed
+    data["search"]["calibration_images"] += 1
+    with RunDirectory.open(tmp_path / "run", parse_job(data)) as run:
+        assert not run.file("search/evaluations.csv").exists()
+    data["train"]["epochs"] += 1
+    with pytest.raises(JobError, match=r"differ: train\.epochs"):
+        RunDirectory.open(tmp_path / "run", parse_job(data))
