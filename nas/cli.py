@@ -29,7 +29,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a ta
 
 
 def _run(job: str, out: Path | None, until: str, dry_run: bool = False) -> None:
-    from nas.job import load_job
+    from nas.job_file import load_job
     from nas.run import default_run_path
 
     loaded = load_job(job)
@@ -59,10 +59,10 @@ def _show_fronts(folder: Path, console: Console, device: str | None = None) -> N
 
 def _device_reports(folder: Path, device: str | None) -> list[Any]:
     from nas.errors import JobError
-    from nas.pipeline import Session
     from nas.progress import Silent
     from nas.report.step import device_report
     from nas.run import RunDirectory
+    from nas.session import Session
 
     with RunDirectory.open(folder, read_only=True) as run:
         devices = [d for d in run.job.devices if device in (None, d.name)]
@@ -173,9 +173,9 @@ def export(
 ) -> None:
     """Export a front member as a stand-alone package, proved equal to what was searched."""
     from nas.export.step import export_member, find_member
-    from nas.pipeline import Session
     from nas.progress import Terminal
     from nas.run import RunDirectory
+    from nas.session import Session
 
     console = Console()
     with RunDirectory.open(run, read_only=True) as opened, Terminal(console) as progress:

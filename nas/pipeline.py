@@ -7,74 +7,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 
 from hardware.runtimes import get_runtime
 from hardware.table import LatencyTable
-from nas.data import ImageData, load_data
+from nas.data import load_data
+from nas.export.step import export_step
 from nas.job import DeviceSection, Job
 from nas.profile import measure_table, plan_profile
 from nas.progress import Progress
+from nas.report.step import report_step
 from nas.run import RunDirectory
 from nas.search.candidates import check_feasible
 from nas.search.evaluator import InheritedAccuracy
 from nas.search.front import front_frame
 from nas.search.study import evaluations_frame, hypervolume_frame, search_device
-from nas.training.supernet import space_of, train_supernet
+from nas.session import Session, table_folder, validation_text, write_front
+from nas.training.supernet import space_of
 from predictors import LatencyPredictor
-from search_spaces import SearchSpace, Supernet
-
-STEPS = ("profile", "train", "search", "report", "export")
-
-
-@dataclass
-class Session:
-    """A run being worked on: the directory, and what its steps share, loaded when first needed."""
-
-    run: RunDirectory
-    progress: Progress
-    _predictors: dict[str, LatencyPredictor] = field(default_factory=dict)
-
-    @property
-    def job(self) -> Job:
-        """The run's job."""
-        return self.run.job
-
-    @cached_property
-    def data(self) -> ImageData:
-        """The job's images."""
-        return load_data(self.job.data)
-
-    @cached_property
-    def space(self) -> SearchSpace:
-        """The job's search space, for these images."""
-        return space_of(self.job, self.data)
-
-    @cached_property
-    def supernet(self) -> Supernet:
-        """The trained supernet; trains it if that is not done."""
-        return train_supernet(self.run, self.data, self.progress)
-
-    def table(self, device: DeviceSection) -> LatencyTable:
-        """The latency table of ``device``; `profile` must have been run."""
-        return LatencyTable.load(self.run.file(table_folder(device)))
-
-    def predictor(self, device: DeviceSection) -> LatencyPredictor:
-        """The latency predictor of ``device``."""
-        if device.name not in self._predictors:
-            self._predictors[device.name] = LatencyPredictor(self.space, self.table(device))
-        return self._predictors[device.name]
-
-
-def table_folder(device: DeviceSection) -> Path:
-    """Where a run keeps the latency table of ``device``."""
-    return Path("tables") / device.name
+from search_spaces import SearchSpace
 
 
 def run_job(job: Job, folder: Path, progress: Progress, until: str = "export") -> RunDirectory:
@@ -87,17 +41,11 @@ def run_job(job: Job, folder: Path, progress: Progress, until: str = "export") -
     torch.set_num_threads(job.threads)
     with RunDirectory.start(folder, job) as run:
         session = Session(run, progress)
-        for name in STEPS[: STEPS.index(until) + 1]:
-            _step(name)(session)
+        for name, step in STEPS.items():
+            step(session)
+            if name == until:
+                break
     return run
-
-
-def _step(name: str) -> Callable[[Session], None]:
-    from nas.export.step import export_step
-    from nas.report.step import report_step
-
-    steps = {"profile": profile_step, "train": train_step, "search": search_step}
-    return {**steps, "report": report_step, "export": export_step}[name]
 
 
 def check_job(job: Job) -> None:
@@ -157,17 +105,6 @@ def profile_step(session: Session) -> None:
         session.progress.say(f"{device.name}: {validation_text(session.table(device))}")
 
 
-def validation_text(table: LatencyTable) -> str:
-    """How far to trust ``table``, in one line."""
-    found = table.header["validation"]
-    if not found or found.get("mape") is None:
-        return "the latency table was not validated on whole networks"
-    return (
-        f"latency within {found['mape']:.1%} on average of {found['networks']} networks never seen; "
-        f"{found['within_10']:.0%} within 10 %, Spearman {found['spearman']:.3f}"
-    )
-
-
 def train_step(session: Session) -> None:
     """The supernet, trained once for all devices."""
     _ = session.supernet
@@ -191,12 +128,10 @@ def search_step(session: Session) -> None:
             run.mark_done(f"search:{device.name}", seconds=round(time.perf_counter() - began, 1))
 
 
-def write_front(run: RunDirectory, device: DeviceSection, front: pd.DataFrame) -> None:
-    """The front as ``front-<device>.csv`` and ``.parquet``."""
-    run.write_csv(f"front-{device.name}.csv", front)
-    run.write_parquet(f"front-{device.name}.parquet", front)
-
-
-def read_front(run: RunDirectory, device: DeviceSection) -> pd.DataFrame:
-    """The front of ``device`` as it was written."""
-    return pd.read_parquet(run.file(f"front-{device.name}.parquet"))
+STEPS: dict[str, Callable[[Session], None]] = {
+    "profile": profile_step,
+    "train": train_step,
+    "search": search_step,
+    "report": report_step,
+    "export": export_step,
+}

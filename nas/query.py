@@ -116,9 +116,9 @@ def profile_space(
     console: Console,
 ) -> None:
     """Measures and saves a latency table; see `nas profile`."""
-    from nas.pipeline import validation_text
     from nas.profile import measure_table, plan_profile
     from nas.progress import Terminal
+    from nas.session import validation_text
 
     definition = get_space(space_name).definition
     space = make_space({**definition, **{key: value for key, value in shape.items() if value}})

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from nas.pipeline import Session
 from nas.progress import Silent
 from nas.report.contents import DeviceReport, Report
 from nas.report.findings import control_sentences
@@ -17,6 +16,7 @@ from nas.report.step import assemble
 from nas.report.tables import front_markdown, hypervolume_summary
 from nas.report.trust import trust_sentences
 from nas.run import RunDirectory
+from nas.session import Session
 
 
 def bench_evidence(folder: Path, out: Path, command: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from nas.job import JOBS
+from nas.job_file import JOBS
 from nas.progress import Progress
 from search_spaces import get_space
 
@@ -115,7 +115,7 @@ def _paths(data: Any, before: tuple[Any, ...] = ()) -> Any:
 
 
 def _legal(data: dict[str, Any], architecture: bool, file: Path) -> bool:
-    from nas.job import load_job
+    from nas.job_file import load_job
     from search_spaces import Architecture
 
     try:

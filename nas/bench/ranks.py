@@ -14,12 +14,12 @@ import torch
 from scipy.stats import kendalltau
 
 from nas.data import ImageData, load_data
-from nas.job import load_job
-from nas.pipeline import Session
+from nas.job_file import load_job
 from nas.profile import choose_networks
 from nas.progress import Progress, Silent
 from nas.run import RunDirectory
 from nas.search.evaluator import InheritedAccuracy
+from nas.session import Session
 from nas.training import PlainStep, Recipe, Trainer
 from nas.training.evaluate import accuracy, calibrate
 from search_spaces import Architecture, SearchSpace, build_network

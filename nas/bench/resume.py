@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nas.errors import JobError
-from nas.job import load_job
+from nas.job_file import load_job
 from nas.progress import Progress
 
 # everything that no clock enters

@@ -18,7 +18,7 @@ import numpy as np
 
 from nas.data.base import ImageData, assemble
 from nas.errors import JobError
-from nas.run import write_atomically
+from nas.files import write_atomically
 
 if TYPE_CHECKING:
     from nas.job import DataSection

@@ -18,9 +18,9 @@ from nas.data import to_batch
 from nas.errors import JobError
 from nas.export.package import export_package
 from nas.job import DeviceSection
-from nas.pipeline import Session, read_front
 from nas.search.evaluator import inherit, score
 from nas.search.front import choose_members
+from nas.session import Session, read_front
 from search_spaces import Architecture, Network
 
 PARITY_IMAGES = 64

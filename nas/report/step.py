@@ -15,12 +15,12 @@ from hardware.measure import measure
 from hardware.runtimes import get_runtime
 from hardware.settings import MeasureSettings
 from nas.job import DeviceSection
-from nas.pipeline import Session, read_front, write_front
 from nas.report.contents import DeviceReport, Report
 from nas.report.page import render_html
 from nas.report.tables import wilson
 from nas.search.evaluator import inherit
 from nas.search.front import choose_members
+from nas.session import Session, read_front, write_front
 from nas.training.evaluate import accuracy, one_thread
 from nas.training.supernet import LOG
 from search_spaces import Architecture

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from nas.data import data_names
 from nas.errors import JobError
-from nas.job import JOBS, Job, different_keys, job_names, job_reference, load_job, parse_job
+from nas.job import Job
+from nas.job_file import JOBS, different_keys, job_names, job_reference, load_job, parse_job
 
 FULL = load_job("quickstart").to_dict()
 

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.errors import JobError
-from nas.job import load_job, parse_job
-from nas.run import RunDirectory, append_rows, default_run_path, read_rows, write_atomically
+from nas.files import append_rows, read_rows, write_atomically
+from nas.job_file import load_job, parse_job
+from nas.run import RunDirectory, default_run_path
 
 JOB = load_job("quickstart")
 
@@ -26,7 +27,7 @@ JOB = load_job("quickstart")
 WRITER = """
 import itertools, sys
 from pathlib import Path
-from nas.run import write_atomically
+from nas.files import write_atomically
 for value in itertools.cycle(range(256)):
     write_atomically(Path(sys.argv[1]) / "deep" / "big.bin", bytes([value]) * 2**24)
     print("written", flush=True)

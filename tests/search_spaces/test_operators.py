@@ -92,6 +92,18 @@ def test_activations_equal_the_outputs_of_convolutions_and_products(name: str) -
         assert Count.total == cost(spec).activations, spec
 
 
+@pytest.mark.parametrize("name", ["mbconv", "convnext", "short_conv", "mlp", "gated_mlp", "conv_stem", "strided_conv"])
+def test_macs_equal_those_that_fvcore_counts(name: str) -> None:
+    """A second, independent counter for operators made of convolutions and linear maps only."""
+    from fvcore.nn import FlopCountAnalysis
+
+    for spec in spread(name):
+        analysis = FlopCountAnalysis(build_operator(spec).eval(), torch.randn(1, *spec.shape))
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        counted = analysis.by_operator()
+        assert counted["conv"] + counted["linear"] == cost(spec).macs, spec
+
+
 def recurrence(x: Tensor, log_decay: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """h[t] = exp(log_decay[t]) h[t-1] + b[t] x[t]; y[t] = c[t] h[t], one step after another, in float64."""
     x, log_decay, b, c = (t.double() for t in (x, log_decay, b, c))

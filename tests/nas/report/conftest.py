@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nas.job import parse_job
+from nas.job_file import parse_job
 from nas.report import DeviceReport, Report, wilson
 from nas.search.pareto import hypervolume_curve, knee, non_dominated
 from search_spaces import cost, get_space

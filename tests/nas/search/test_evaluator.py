@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nas.data import load_data, to_batch
-from nas.job import parse_job
+from nas.job_file import parse_job
 from nas.progress import Silent
 from nas.run import RunDirectory
 from nas.search.evaluator import CACHE, InheritedAccuracy, inherit

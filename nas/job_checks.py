@@ -1,0 +1,93 @@
+"""What no single field of a job can know: contradictions between fields, and names that other packages define."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nas.job import DeviceSection, Job, SpaceSection
+
+Problem = tuple[str, object, str]  # key, what came, what is legal
+
+
+def one_of(names: list[str], came: str) -> str:
+    """The legal names in words, with the nearest one to what came."""
+    close = difflib.get_close_matches(came, names, 1)
+    return "one of " + ", ".join(names) + (f"; did you mean {close[0]}?" if close else "")
+
+
+def problems_of(job: Job) -> Iterator[Problem]:
+    """Every contradiction between fields, and every name that is not known here."""
+    yield from _data_problems(job)
+    yield from _space_problems(job.space)
+    train, search = job.train, job.search
+    if train.warmup_epochs >= train.epochs:
+        yield "train.warmup_epochs", train.warmup_epochs, f"less than train.epochs ({train.epochs})"
+    if search.population > search.evaluations:
+        yield "search.population", search.population, f"at most search.evaluations ({search.evaluations})"
+    if len(set(search.controls)) < len(search.controls):
+        yield "search.controls", list(search.controls), "each control once"
+    seen: set[str] = set()
+    for index, device in enumerate(job.devices):
+        if device.name in seen:
+            yield f"devices[{index}].name", device.name, "a name that no other device of the job has"
+        seen.add(device.name)
+        yield from _device_problems(f"devices[{index}]", device)
+
+
+def _data_problems(job: Job) -> Iterator[Problem]:
+    data, batch = job.data, job.train.batch_size
+    if data.name == "image-folder" and data.folder is None:
+        yield "data.folder", None, "a folder with one folder of images a class; image-folder needs it"
+    if data.name == "digits" and data.folder is not None:
+        yield "data.folder", str(data.folder), "null: digits come with scikit-learn"
+    elif data.folder is not None and not os.path.isdir(data.folder):
+        yield "data.folder", str(data.folder), "an existing folder (a relative path starts at the job file's folder)"
+    if data.name != "image-folder" and data.image_size is not None:
+        yield "data.image_size", data.image_size, f"null: the images of {data.name} have their own size"
+    if data.limit is not None and data.limit * (1 - data.search_fraction) < batch:
+        least = int(batch / (1 - data.search_fraction)) + 1
+        yield "data.limit", data.limit, f"at least {least}, so that the train split fills a batch of {batch}"
+
+
+def _space_problems(space: SpaceSection) -> Iterator[Problem]:
+    import search_spaces  # lazily: PyTorch is slow to import, and a job with a mistyped key needs none of it
+    from search_spaces.errors import SpaceError
+
+    if list(space.resolutions) != sorted(set(space.resolutions)):
+        yield "space.resolutions", list(space.resolutions), "ascending, each side once"
+    elif space.name not in search_spaces.space_names():
+        yield "space.name", space.name, one_of(list(search_spaces.space_names()), space.name)
+    elif space.preset not in search_spaces.presets(space.name):
+        yield "space.preset", space.preset, one_of(list(search_spaces.presets(space.name)), space.preset)
+    else:
+        try:  # channels and classes come from the data later and cannot make a space illegal
+            search_spaces.make_space({**space.model_dump(mode="json"), "in_channels": 1, "classes": 10})
+        except SpaceError as error:
+            yield "space", space.model_dump(mode="json"), str(error)
+
+
+def _device_problems(key: str, device: DeviceSection) -> Iterator[Problem]:
+    from hardware.runtimes import runtime_names
+
+    if device.runtime not in runtime_names():
+        yield f"{key}.runtime", device.runtime, one_of(list(runtime_names()), device.runtime)
+    if device.table is None:
+        return
+    if not os.path.exists(device.table):
+        yield f"{key}.table", str(device.table), "an existing latency table (`nas profile` measures one)"
+        return
+    from hardware.errors import HardwareError
+    from hardware.table import LatencyTable
+
+    try:
+        header = LatencyTable.load(device.table).header
+    except HardwareError as error:
+        yield f"{key}.table", str(device.table), f"a readable latency table ({error})"
+        return
+    for name in ("runtime", "precision", "threads", "batch"):
+        if (measured := header.get(name)) is not None and measured != getattr(device, name):
+            yield f"{key}.table", str(device.table), f"a table for {name} {getattr(device, name)}, not {measured}"

@@ -1,0 +1,84 @@
+"""A run being worked on: what its steps share, and the files that one step leaves for another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from hardware.table import LatencyTable
+from nas.data import ImageData, load_data
+from nas.job import DeviceSection, Job
+from nas.progress import Progress
+from nas.run import RunDirectory
+from nas.training.supernet import space_of, train_supernet
+from predictors import LatencyPredictor
+from search_spaces import SearchSpace, Supernet
+
+
+@dataclass
+class Session:
+    """A run being worked on: the directory, and what its steps share, loaded when first needed."""
+
+    run: RunDirectory
+    progress: Progress
+    _predictors: dict[str, LatencyPredictor] = field(default_factory=dict)
+
+    @property
+    def job(self) -> Job:
+        """The run's job."""
+        return self.run.job
+
+    @cached_property
+    def data(self) -> ImageData:
+        """The job's images."""
+        return load_data(self.job.data)
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The job's search space, for these images."""
+        return space_of(self.job, self.data)
+
+    @cached_property
+    def supernet(self) -> Supernet:
+        """The trained supernet; trains it if that is not done."""
+        return train_supernet(self.run, self.data, self.progress)
+
+    def table(self, device: DeviceSection) -> LatencyTable:
+        """The latency table of ``device``; `profile` must have been run."""
+        return LatencyTable.load(self.run.file(table_folder(device)))
+
+    def predictor(self, device: DeviceSection) -> LatencyPredictor:
+        """The latency predictor of ``device``."""
+        if device.name not in self._predictors:
+            self._predictors[device.name] = LatencyPredictor(self.space, self.table(device))
+        return self._predictors[device.name]
+
+
+def table_folder(device: DeviceSection) -> Path:
+    """Where a run keeps the latency table of ``device``."""
+    return Path("tables") / device.name
+
+
+def write_front(run: RunDirectory, device: DeviceSection, front: pd.DataFrame) -> None:
+    """The front as ``front-<device>.csv`` and ``.parquet``."""
+    run.write_csv(f"front-{device.name}.csv", front)
+    run.write_parquet(f"front-{device.name}.parquet", front)
+
+
+def read_front(run: RunDirectory, device: DeviceSection) -> pd.DataFrame:
+    """The front of ``device`` as it was written."""
+    return pd.read_parquet(run.file(f"front-{device.name}.parquet"))
+
+
+def validation_text(table: LatencyTable) -> str:
+    """How far to trust ``table``, in one line."""
+    found = table.header["validation"]
+    if not found or found.get("mape") is None:
+        return "the latency table was not validated on whole networks"
+    return (
+        f"latency within {found['mape']:.1%} on average of {found['networks']} networks never seen; "
+        f"{found['within_10']:.0%} within 10 %, Spearman {found['spearman']:.3f}"
+    )
