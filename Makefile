@@ -23,8 +23,9 @@ lint: $(STAMP)
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
+# one thread a process: two threads beside other load make small operators many times slower
 test: lint
-	$(VENV)/bin/pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest
 
 clean:
 	rm -rf $(VENV) results/runs

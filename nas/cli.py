@@ -93,13 +93,15 @@ def search(job: JobArgument, out: Out = None) -> None:
 @app.command()
 def report(run: RunArgument) -> None:
     """Write report.html of a searched run anew, testing the front's members if that is not done."""
+    from nas.pipeline import run_job
+    from nas.progress import Terminal
     from nas.run import RunDirectory
+    from nas.session import read_front
 
     with RunDirectory.open(run, read_only=True) as opened:
         job = opened.job
-    from nas.pipeline import run_job
-    from nas.progress import Terminal
-
+        for device in job.devices:
+            read_front(opened, device)  # there is something to report
     console = Console()
     with Terminal(console) as progress:
         run_job(job, run, progress, "report")

@@ -10,6 +10,7 @@ import pandas as pd
 
 from hardware.table import LatencyTable
 from nas.data import ImageData, load_data
+from nas.errors import JobError
 from nas.job import DeviceSection, Job
 from nas.progress import Progress
 from nas.run import RunDirectory
@@ -69,7 +70,9 @@ def write_front(run: RunDirectory, device: DeviceSection, front: pd.DataFrame) -
 
 
 def read_front(run: RunDirectory, device: DeviceSection) -> pd.DataFrame:
-    """The front of ``device`` as it was written."""
+    """The front of ``device`` as it was written. Raises JobError if there is none yet."""
+    if not run.file(f"front-{device.name}.parquet").exists():
+        raise JobError(f"run {run.path}: has no front for {device.name} yet; `nas search` makes it")
     return pd.read_parquet(run.file(f"front-{device.name}.parquet"))
 
 

@@ -27,6 +27,7 @@ from search_spaces import Architecture
 
 TESTS = "report/tests.csv"
 RANKS = "ranks.csv"
+TEST_COLUMNS = ("test_accuracy", "test_low", "test_high")
 
 
 def report_step(session: Session) -> None:
@@ -63,7 +64,7 @@ def _test(session: Session, members: dict[str, pd.DataFrame]) -> pd.DataFrame:
             rows.append({"hash": key, "right": round(share * len(labels)), "images": len(labels)})
             advance(done)
         run.write_csv(TESTS, pd.DataFrame(rows))
-    return pd.read_csv(run.file(TESTS))
+    return pd.read_csv(run.file(TESTS), dtype={"hash": str})
 
 
 def _with_tests(front: pd.DataFrame, tests: pd.DataFrame, images: int) -> pd.DataFrame:
@@ -110,11 +111,17 @@ def _measure(session: Session, device: DeviceSection, members: pd.DataFrame) -> 
 
 
 def measured_front(session: Session, device: DeviceSection) -> pd.DataFrame:
-    """The front with the columns measured_ms, measured_low_ms and measured_high_ms; NaN where not measured."""
+    """The front with the columns of tests and of measured_ms, measured_low_ms and measured_high_ms; NaN where there is
+    no test or measurement (yet)."""
     front = read_front(session.run, device)
+    front = front.assign(**{name: np.nan for name in TEST_COLUMNS if name not in front})
     columns = ["measured_ms", "measured_low_ms", "measured_high_ms"]
     file = session.run.file(f"report/measured-{device.name}.csv")
-    measured = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["hash", *columns], dtype=float)
+    measured = (
+        pd.read_csv(file, dtype={"hash": str})
+        if file.exists()
+        else pd.DataFrame(columns=["hash", *columns], dtype=float)
+    )
     return front.merge(measured.astype({"hash": str}), on="hash", how="left")
 
 
@@ -134,7 +141,7 @@ def assemble(session: Session) -> Report:
             if name in run.manifest["packages"]
         },
     }
-    ranks = pd.read_csv(run.file(RANKS)) if run.file(RANKS).exists() else None
+    ranks = pd.read_csv(run.file(RANKS), dtype={"hash": str}) if run.file(RANKS).exists() else None
     devices = tuple(device_report(session, device) for device in job.devices)
     return Report(job, run.manifest["created"], facts, pd.read_csv(run.file(LOG)), devices, ranks)
 

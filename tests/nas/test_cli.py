@@ -55,7 +55,7 @@ def tabled(folder: Path, run: Path) -> tuple[Path, Path]:
 
 
 def test_run_leaves_front_report_table_and_package(run: Path) -> None:
-    front = pd.read_csv(run / "front-cpu.csv")
+    front = pd.read_csv(run / "front-cpu.csv", dtype={"hash": str})
     assert (front["latency_ms"].diff().dropna() > 0).all()
     assert (front["accuracy"].diff().dropna() > 0).all()
     assert front["knee"].sum() == 1
@@ -115,7 +115,7 @@ def test_front_and_latency_answer_in_json(run: Path, folder: Path, capsys: pytes
 
 
 def test_any_member_can_be_exported_by_hash(run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    member = pd.read_csv(run / "front-cpu.csv")["hash"].iloc[-1]
+    member = pd.read_csv(run / "front-cpu.csv", dtype={"hash": str})["hash"].iloc[-1]
     assert main(["export", str(run), "--hash", member[:10], "--out", str(folder / "package")]) == 0
     stored = json.loads((folder / "package" / "architecture.json").read_text())
     assert Architecture.from_json(stored).hash == member
@@ -221,3 +221,23 @@ def test_wrong_slices_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Supernet, "extract", wrong)
     assert bench_slices(space, 5, 0, 0, Silent())["max_relative_error"] > 1e-4
+
+
+def test_a_run_without_fronts_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from nas.job_file import parse_job
+    from nas.run import RunDirectory
+
+    RunDirectory.create(folder / "empty-run", parse_job(JOB)).close()
+    for command in (["front"], ["report"], ["export", "--hash", "a"]):
+        assert main([command[0], str(folder / "empty-run"), *command[1:]]) == 2
+        assert "no front for cpu yet" in capsys.readouterr().err
+
+
+def test_a_searched_run_shows_its_front_before_the_report(
+    tabled: tuple[Path, Path], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search", str(tabled[0]), "--out", str(folder / "searched")]) == 0
+    capsys.readouterr()
+    assert main(["front", str(folder / "searched"), "--json"]) == 0
+    front = json.loads(capsys.readouterr().out)["cpu"]
+    assert {member["test_accuracy"] for member in front} == {None}
