@@ -70,4 +70,5 @@ def scatter(tensors: Mapping[str, Tensor], model: nn.Module, optimizer: torch.op
     for key, tensor in tensors.items():
         if key.startswith("optimizer."):
             name, _, slot = key.removeprefix("optimizer.").rpartition("/")
-            optimizer.state[parameters[name]][slot] = tensor.clone()
+            parameter = parameters[name]
+            optimizer.state[parameter][slot] = tensor.to(parameter.device, copy=True)
