@@ -25,6 +25,7 @@ def front_png(report: Report, path: str | Path) -> Path:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator, NullFormatter
     except ImportError as error:
         raise JobError('picture: needs matplotlib; install it with: pip install "hybrid-nas[dev]"') from error
     figure = Figure(figsize=(8.5, 5.2), layout="constrained")
@@ -54,7 +55,8 @@ def front_png(report: Report, path: str | Path) -> Path:
             )  # fmt: skip
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))  # more labels would run into each other
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("latency of a call (ms)", color=MAIN)
     axes.set_ylabel("accuracy (%)", color=MAIN)
     axes.grid(color="#E8EAED", which="both")
