@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,13 +50,7 @@ def bench_resume(job: str, folder: Path, kills: int, seed: int, progress: Progre
     advance = progress.task("kill and resume", kills)
     for number in range(kills):
         out = folder / f"killed-{number + 1}"
-        after = float(rng.uniform(2.0, length))
-        process = _start(job, out)
-        try:
-            process.wait(after)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        after, length = _kill(job, out, rng, length)
         moments.append({"seconds": round(after, 1), "reached": _reached(out)})
         _finish(job, out)
         found = fingerprints(out)
@@ -72,6 +67,22 @@ def bench_resume(job: str, folder: Path, kills: int, seed: int, progress: Progre
         "moments": moments,
         "different": different,
     }
+
+
+def _kill(job: str, out: Path, rng: np.random.Generator, length: float) -> tuple[float, float]:
+    """Starts the run and kills it at a random moment of its ``length`` in seconds; one that ended before it could be
+    killed is done over, with the shorter length. Gives the moment and the length."""
+    while True:
+        after = float(rng.uniform(2.0, length))
+        process = _start(job, out)
+        try:
+            process.communicate(timeout=after)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return after, length
+        length = max(after, 3.0)
+        shutil.rmtree(out)
 
 
 def fingerprints(folder: Path) -> dict[str, str]:
