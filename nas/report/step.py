@@ -148,6 +148,7 @@ def assemble(session: Session) -> Report:
 
 def device_report(session: Session, device: DeviceSection) -> DeviceReport:
     """What was found for one device, read from the run's files."""
+    front = measured_front(session, device)
     table, predictor = session.table(device), session.predictor(device)
     held_out = table.networks[table.networks["role"] == "validate"]
     networks = _members(held_out.rename(columns={"key": "genes"}), session)
@@ -165,7 +166,7 @@ def device_report(session: Session, device: DeviceSection) -> DeviceReport:
         runtime=device.runtime,
         header=table.header,
         max_latency_ms=device.max_latency_ms,
-        front=measured_front(session, device),
+        front=front,
         evaluations=pd.read_parquet(session.run.file(f"search/{device.name}.parquet")),
         hypervolumes=pd.read_parquet(session.run.file(f"search/{device.name}-hypervolume.parquet")),
         validation=validation,
