@@ -12,7 +12,7 @@ from torch import nn
 
 from search_spaces.errors import SpaceError
 from search_spaces.operators import Operator, get_operator
-from search_spaces.operators.layers import Residual
+from search_spaces.operators.layers import Residual, SequenceResidual
 from search_spaces.spec import OperatorSpec
 
 
@@ -26,15 +26,35 @@ class Cost:
 
 
 def has_shell(operator: type[Operator]) -> bool:
-    """Whether ``operator`` stands in a pre-norm residual shell: mixers do, except the identity (which has no parameter)."""
-    return operator.role in ("mixer", "channel_mixer") and bool(operator.layout)
+    """Whether ``operator`` stands in a pre-norm residual shell: mixers and channel mixers do, unless they say otherwise."""
+    return operator.role in ("mixer", "channel_mixer") and operator.shell
 
 
 def build_operator(spec: OperatorSpec) -> nn.Module:
     """A plain module with its own weights, mixers inside their residual shell. ``(B, *spec.shape)`` in.
 
     Raises:
-        SpaceError: the operator is unknown, or its sizes are not the ones its constructor takes.
+        SpaceError: see `check_spec`.
+    """
+    operator = check_spec(spec)
+    sizes = dict(spec.sizes)
+    return _in_shell(operator(**sizes), sizes.get("dim", 0))
+
+
+def _in_shell(module: Operator, dim: int) -> nn.Module:
+    if not has_shell(type(module)):
+        return module
+    if module.domain == "sequence":
+        return SequenceResidual(module, dim)
+    return Residual(module, dim, module.prenorm)
+
+
+def check_spec(spec: OperatorSpec) -> type[Operator]:
+    """The operator class of ``spec``, after its sizes and input shape were checked; no weight is made.
+
+    Raises:
+        SpaceError: the operator is unknown, its sizes are not the ones its constructor takes, or the operator refuses
+            these sizes or this shape. The message names the size and the legal values.
     """
     operator = get_operator(spec.name)
     sizes = dict(spec.sizes)
@@ -43,8 +63,8 @@ def build_operator(spec: OperatorSpec) -> nn.Module:
         raise SpaceError(f"operator {spec.name!r}: sizes {sorted(sizes)}; legal: {sorted(wanted)}")
     if any(value < 0 for value in sizes.values()) or not all(spec.shape):
         raise SpaceError(f"operator {spec.canonical}: sizes and shape must not be negative or empty")
-    module: nn.Module = operator(**sizes)
-    return Residual(module, sizes["dim"], operator.prenorm) if has_shell(operator) else module
+    operator.check(spec.shape, **sizes)
+    return operator
 
 
 @cache
@@ -53,9 +73,11 @@ def operator_layout(name: str) -> Mapping[str, str]:
     operator = get_operator(name)
     if not has_shell(operator):
         return operator.layout
-    norm = {"layer": ("weight", "bias"), "batch": ("weight", "bias", "running_mean", "running_var"), None: ()}
-    shell = {f"norm.{part}": "dim" for part in norm[operator.prenorm]}
-    return {**shell, "scale": "dim 1 1", **{f"op.{name}": layout for name, layout in operator.layout.items()}}
+    inner = {f"op.{name}": layout for name, layout in operator.layout.items()}
+    if operator.domain == "sequence":
+        return {"norm.weight": "dim", "scale": "dim", **inner}
+    norm = {"layer": ("weight", "bias"), "batch": ("weight", "bias", "running_mean", "running_var")}
+    return {**{f"norm.{part}": "dim" for part in norm[operator.prenorm]}, "scale": "dim 1 1", **inner}
 
 
 def operator_axes(spec: OperatorSpec) -> dict[str, int]:
@@ -66,11 +88,14 @@ def operator_axes(spec: OperatorSpec) -> dict[str, int]:
 @cache
 def _parameters(name: str, sizes: tuple[tuple[str, int], ...]) -> int:
     with torch.device("meta"):
-        module = build_operator(OperatorSpec(name, sizes, (1, 1, 1)))
+        operator = get_operator(name)(**dict(sizes))
+        module = _in_shell(operator, dict(sizes).get("dim", 0))
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def cost(spec: OperatorSpec) -> Cost:
     """MACs, parameters and activations of one operator for one input, from its formulas."""
-    macs, activations = get_operator(spec.name).work(*spec.shape[1:], **dict(spec.sizes))
+    operator = get_operator(spec.name)
+    extent = spec.shape[1:] if operator.domain == "image" else spec.shape[:1]
+    macs, activations = operator.work(*extent, **dict(spec.sizes))
     return Cost(macs, _parameters(spec.name, spec.sizes), activations)

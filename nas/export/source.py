@@ -13,7 +13,7 @@ from search_spaces.operators import get_operator, layers
 from search_spaces.supernet import module_name
 
 # what only the search needs: a fixed network has neither layouts nor cost formulas
-_DROPPED = {"layout", "axes", "work"}
+_DROPPED = {"layout", "elastic", "not_deployable"}
 
 _HEADER = '''"""Image classifier {hash}, found by hybrid-nas in the search space {space}.
 

@@ -1,21 +1,12 @@
-"""Operators: one, or one close family, a file. Importing the package registers them all."""
+"""Operators: one, or one close family, a file. Importing the package imports, and so registers, every file in it."""
 
-from search_spaces.operators import attention, convnext, frame, identity, mbconv, mlp, short_conv, ssd
+import importlib
+import pkgutil
+
 from search_spaces.operators.base import Operator
 from search_spaces.operators.registry import family, get_operator, operator_names, register
 
-__all__ = [
-    "Operator",
-    "attention",
-    "convnext",
-    "family",
-    "frame",
-    "get_operator",
-    "identity",
-    "mbconv",
-    "mlp",
-    "operator_names",
-    "register",
-    "short_conv",
-    "ssd",
-]
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["Operator", "family", "get_operator", "operator_names", "register"]

@@ -23,6 +23,7 @@ class _Attention(Operator):
     """
 
     role, family = "mixer", "attention"
+    elastic = {"heads": (2, 4, 6), "head_dim": (8, 16)}
     layout = {
         "qkv.weight": "(3 heads head_dim) dim",
         "qkv.bias": "(3 heads head_dim)",

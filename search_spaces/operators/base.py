@@ -6,12 +6,14 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-ROLES = ("mixer", "channel_mixer", "stem", "downsample", "head")
-FAMILIES = ("conv", "attention", "ssm", "linear attention", "mlp", "other")
+ROLES = ("mixer", "channel_mixer", "stem", "downsample", "position", "head")
+FAMILIES = ("conv", "attention", "ssm", "linear attention", "spectral", "mlp", "pool", "other")
+DOMAINS = ("image", "sequence")
 
 
 class Operator(nn.Module):
-    """Base of every operator: maps ``(B, C, H, W)`` to ``(B, C', H', W')`` (the head gives ``(B, classes)``).
+    """Base of every operator. Over images it maps ``(B, C, H, W)`` to ``(B, C', H', W')``, over sequences ``(B, L, C)`` to
+    ``(B, L, C')``; a head gives ``(B, classes)`` or ``(B, L, classes)``.
 
     A subclass takes only integer sizes as keyword arguments and is written for fixed sizes; it needs no elastic code.
     It declares:
@@ -20,14 +22,24 @@ class Operator(nn.Module):
       group two axes; a slice keeps the first entries of each named axis, ``kernel@centre`` the middle ones and
       ``kernel@last`` the last ones; a number is an axis that is never sliced.
     * ``axes``: the length of every axis that is not itself a constructor argument.
-    * ``work``: multiply-accumulates and activations on an input of a given height and width.
+    * ``elastic``: for every size, the values that a space offers unless it says otherwise, ascending. ``dim`` may be left
+      out: widths belong to the space.
+    * ``work``: multiply-accumulates and activations on an input of given extent.
+    * ``check``: which sizes and inputs are legal, where that is not all of them.
+
+    A mixer that has a causal form (``causal = True``) over sequences also has a `decode` form, one token at a time.
     """
 
     name: ClassVar[str] = ""
     role: ClassVar[str] = ""
     family: ClassVar[str] = "other"
-    prenorm: ClassVar[str | None] = "layer"  # the norm of the residual shell around mixers: "layer", "batch" or None
+    domain: ClassVar[str] = "image"
+    causal: ClassVar[bool] = False
+    shell: ClassVar[bool] = True  # mixers and channel mixers stand in a pre-norm residual shell
+    prenorm: ClassVar[str] = "layer"  # of that shell, over images: "layer" or "batch"
     layout: ClassVar[dict[str, str]] = {}
+    elastic: ClassVar[dict[str, tuple[int, ...]]] = {}
+    not_deployable: ClassVar[dict[str, str]] = {}  # runtime -> why the operator cannot run there
 
     @classmethod
     def axes(cls, **sizes: int) -> dict[str, int]:
@@ -35,11 +47,35 @@ class Operator(nn.Module):
         return dict(sizes)
 
     @classmethod
-    def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
-        """(MACs, activations) for one input of ``height`` x ``width``: multiply-accumulates of convolutions, linear maps
-        and matrix products, and the number of values these write."""
+    def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
+        """Raises `SpaceError`, naming the size and its legal values, where sizes and input ``shape`` do not go together."""
+
+    @classmethod
+    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
+        """Shape of the output, without the batch, for an input of ``shape``."""
+        return shape
+
+    @classmethod
+    def work(cls, *extent: int, **sizes: int) -> tuple[int, int]:
+        """(MACs, activations) for one input of ``extent``: ``height, width`` of an image or ``length`` of a sequence.
+
+        Multiply-accumulates of convolutions, linear maps and matrix products, and the number of values these write.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def state_size(cls, context: int, **sizes: int) -> int:
+        """Values kept between two decoding steps for one sequence of at most ``context`` tokens."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(B, C, H, W)`` -> ``(B, C', H', W')``."""
+        """``(B, C, H, W)`` -> ``(B, C', H', W')``, or ``(B, L, C)`` -> ``(B, L, C')``."""
+        raise NotImplementedError
+
+    def initial_state(self, batch: int, context: int) -> tuple[Tensor, ...]:
+        """The state before the first token, for at most ``context`` tokens: tensors of fixed shape, batch first."""
+        raise NotImplementedError
+
+    def decode(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        """One token ``(B, C)`` and the state before it -> its output ``(B, C')`` and the state after it."""
         raise NotImplementedError

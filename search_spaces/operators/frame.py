@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import ChannelNorm
 from search_spaces.operators.registry import register
@@ -26,6 +27,7 @@ class ConvStem(Operator):
     """
 
     name, role, family = "conv_stem", "stem", "conv"
+    elastic = {"channels": (3,), "dim": (16, 32), "stride": (1, 2, 4)}
     layout = {
         "first.weight": "dim channels 3 3",
         "first.bias": "dim",
@@ -46,6 +48,18 @@ class ConvStem(Operator):
         if self.second is not None:
             x = self.second(F.gelu(x))
         return self.norm(x)
+
+    @classmethod
+    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
+        height, width = shape[1:]
+        for _ in range({1: 0, 2: 1, 4: 2}[sizes["stride"]]):
+            height, width = halved(height), halved(width)
+        return sizes["dim"], height, width
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
+        if sizes["stride"] not in (1, 2, 4):
+            raise SpaceError(f"operator {cls.name!r}: stride: got {sizes['stride']}; legal: 1, 2, 4")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -69,6 +83,7 @@ class StridedConv(Operator):
     """
 
     name, role, family = "strided_conv", "downsample", "conv"
+    elastic = {"dim_in": (16, 24), "dim_out": (32, 48)}
     layout = {
         "norm.weight": "dim_in",
         "norm.bias": "dim_in",
@@ -83,6 +98,10 @@ class StridedConv(Operator):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(self.norm(x))
+
+    @classmethod
+    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
+        return sizes["dim_out"], halved(shape[1]), halved(shape[2])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -100,6 +119,7 @@ class PooledHead(Operator):
     """
 
     name, role, family = "pooled_head", "head", "other"
+    elastic = {"dim": (16, 32), "classes": (10,)}
     layout = {"norm.weight": "dim", "norm.bias": "dim", "classify.weight": "classes dim", "classify.bias": "classes"}
 
     def __init__(self, dim: int, classes: int) -> None:
@@ -109,6 +129,10 @@ class PooledHead(Operator):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(self.norm(x.mean((2, 3))))
+
+    @classmethod
+    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
+        return (sizes["classes"],)
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ class Identity(Operator):
         dim: channels in and out.
     """
 
-    name, role, prenorm = "identity", "mixer", None
+    name, role, shell = "identity", "mixer", False
 
     def __init__(self, dim: int) -> None:
         super().__init__()

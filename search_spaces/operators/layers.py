@@ -46,12 +46,33 @@ def to_image(tokens: Tensor, height: int, width: int) -> Tensor:
 class Residual(nn.Module):
     """Pre-norm residual shell: ``x + scale * op(norm(x))`` with LayerScale (Touvron et al., arXiv 2103.17239)."""
 
-    def __init__(self, op: nn.Module, dim: int, prenorm: str | None, initial_scale: float = 0.3) -> None:
+    def __init__(self, op: nn.Module, dim: int, prenorm: str, initial_scale: float = 0.3) -> None:
         super().__init__()
-        norms = {"layer": ChannelNorm, "batch": nn.BatchNorm2d, None: nn.Identity}
+        norms = {"layer": ChannelNorm, "batch": nn.BatchNorm2d}
         self.norm = norms[prenorm](dim)
         self.op = op
         self.scale = nn.Parameter(torch.full((dim, 1, 1), initial_scale))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.scale * self.op(self.norm(x))
+
+
+class SequenceResidual(nn.Module):
+    """The same shell over ``(B, L, C)`` with an RMSNorm, and its form for decoding."""
+
+    def __init__(self, op: nn.Module, dim: int, initial_scale: float = 0.3) -> None:
+        super().__init__()
+        self.norm = RMSNorm(dim)
+        self.op = op
+        self.scale = nn.Parameter(torch.full((dim,), initial_scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.scale * self.op(self.norm(x))
+
+    def initial_state(self, batch: int, context: int) -> tuple[Tensor, ...]:
+        state: tuple[Tensor, ...] = self.op.initial_state(batch, context)  # type: ignore[operator]
+        return state
+
+    def decode(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        y, *after = self.op.decode(self.norm(x), *state)  # type: ignore[operator]
+        return x + self.scale * y, *after

@@ -27,6 +27,7 @@ class MLP(_ChannelMixer):
     """
 
     name = "mlp"
+    elastic = {"ratio": (2, 3, 4)}
     layout = {"up.weight": "hidden dim", "up.bias": "hidden", "down.weight": "dim hidden", "down.bias": "dim"}
 
     def __init__(self, dim: int, ratio: int) -> None:
@@ -53,6 +54,7 @@ class GatedMLP(_ChannelMixer):
     """
 
     name = "gated_mlp"
+    elastic = {"ratio": (1, 2, 3)}
     layout = {
         "gate_up.weight": "(2 hidden) dim",
         "gate_up.bias": "(2 hidden)",

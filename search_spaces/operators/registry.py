@@ -6,7 +6,7 @@ import difflib
 from typing import TypeVar
 
 from search_spaces.errors import SpaceError
-from search_spaces.operators.base import FAMILIES, ROLES, Operator
+from search_spaces.operators.base import DOMAINS, FAMILIES, ROLES, Operator
 
 _OPERATORS: dict[str, type[Operator]] = {}
 OperatorClass = TypeVar("OperatorClass", bound=type[Operator])
@@ -16,7 +16,7 @@ def register(operator: OperatorClass) -> OperatorClass:
     """Class decorator: makes ``operator`` known by its ``name``.
 
     Raises:
-        SpaceError: the name is empty or taken, or role or family is not one of the known ones.
+        SpaceError: the name is empty or taken, or role, family or domain is not one of the known ones.
     """
     if not operator.name or operator.name in _OPERATORS:
         raise SpaceError(f"operator {operator.__name__}: name {operator.name!r} is empty or taken")
@@ -24,6 +24,8 @@ def register(operator: OperatorClass) -> OperatorClass:
         raise SpaceError(f"operator {operator.name!r}: role {operator.role!r}; legal: {', '.join(ROLES)}")
     if operator.family not in FAMILIES:
         raise SpaceError(f"operator {operator.name!r}: family {operator.family!r}; legal: {', '.join(FAMILIES)}")
+    if operator.domain not in DOMAINS:
+        raise SpaceError(f"operator {operator.name!r}: domain {operator.domain!r}; legal: {', '.join(DOMAINS)}")
     _OPERATORS[operator.name] = operator
     return operator
 
@@ -41,11 +43,15 @@ def get_operator(name: str) -> type[Operator]:
     return _OPERATORS[name]
 
 
-def operator_names(role: str | None = None) -> tuple[str, ...]:
-    """Registered names, of one role if given, in order of registration."""
-    return tuple(name for name, operator in _OPERATORS.items() if role in (None, operator.role))
+def operator_names(role: str | None = None, domain: str | None = None) -> tuple[str, ...]:
+    """Registered names, of one role and one domain if given, in order of registration."""
+    return tuple(
+        name
+        for name, operator in _OPERATORS.items()
+        if role in (None, operator.role) and domain in (None, operator.domain)
+    )
 
 
 def family(name: str) -> str:
-    """The family of operator ``name``: conv, attention, ssm, linear attention, mlp or other."""
+    """The family of operator ``name``, one of `FAMILIES`."""
     return get_operator(name).family

@@ -19,6 +19,7 @@ class ShortConv(Operator):
     """
 
     name, role, family = "short_conv", "mixer", "conv"
+    elastic = {"expansion": (1, 2), "kernel": (3, 5, 7)}
     layout = {
         "gates.weight": "(3 inner) dim 1 1",
         "gates.bias": "(3 inner)",

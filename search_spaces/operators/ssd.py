@@ -73,6 +73,7 @@ class _GatedMixer(Operator):
     """
 
     role = "mixer"
+    elastic = {"heads": (2, 4, 6), "head_dim": (8, 16)}
     layout = {
         "gate_values.weight": "(2 heads head_dim) dim",
         "conv.weight": "(heads head_dim) 1 3 3",
@@ -123,6 +124,7 @@ class _StateSpace(_GatedMixer):
     """
 
     family = "ssm"
+    elastic = {**_GatedMixer.elastic, "state": (8, 16)}
     scans = 1
     layout = {
         **_GatedMixer.layout,

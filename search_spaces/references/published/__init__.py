@@ -1,0 +1,1 @@
+"""Operators against implementations from other packages, with the same weights in both."""
