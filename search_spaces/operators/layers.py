@@ -76,3 +76,8 @@ class SequenceResidual(nn.Module):
     def decode(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         y, *after = self.op.decode(self.norm(x), *state)  # type: ignore[operator]
         return x + self.scale * y, *after
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """``x`` in float32 where it is in half precision (decays, exponentials and denominators), else as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
