@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -39,6 +39,7 @@ class Operator(nn.Module):
     prenorm: ClassVar[str] = "layer"  # of that shell, over images: "layer" or "batch"
     layout: ClassVar[dict[str, str]] = {}
     elastic: ClassVar[dict[str, tuple[int, ...]]] = {}
+    bf16_error: ClassVar[float] = 0.05  # accepted in bfloat16, relative to fp32
     not_deployable: ClassVar[dict[str, str]] = {}  # runtime -> why the operator cannot run there
 
     @classmethod
@@ -56,7 +57,7 @@ class Operator(nn.Module):
         return shape
 
     @classmethod
-    def work(cls, *extent: int, **sizes: int) -> tuple[int, int]:
+    def work(cls, *extent: Any, **sizes: Any) -> tuple[int, int]:
         """(MACs, activations) for one input of ``extent``: ``height, width`` of an image or ``length`` of a sequence.
 
         Multiply-accumulates of convolutions, linear maps and matrix products, and the number of values these write.

@@ -1,0 +1,51 @@
+"""The items of the contract that need a deployment runtime: the exported operator gives what PyTorch gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hardware.errors import HardwareError
+from hardware.runtimes import get_runtime
+from nas.conformance.cases import EXTENTS, cases, inputs, randomise
+from nas.conformance.checks import Outcome, judge
+from nas.export.parity import relative_error
+from search_spaces import build_operator
+from search_spaces.operators import Operator
+
+RUNTIMES = ("onnxruntime", "executorch")
+
+
+def deploys(operator: type[Operator], runtime: str) -> Outcome:
+    """Its largest and smallest forms, converted and run in ``runtime``, within 1e-4; or why it cannot run there."""
+    if runtime in operator.not_deployable:
+        return Outcome("n/a", None, f"not deployable: {operator.not_deployable[runtime]}")
+    chosen = get_runtime(runtime)
+    usable, reason = chosen.availability()
+    if not usable:
+        return Outcome("untested", None, reason)
+    worst = 0.0
+    first, second = EXTENTS[operator.domain]
+    for spec in (cases(operator, first)[1], cases(operator, second)[0]):
+        torch.manual_seed(0)
+        module = build_operator(spec).eval()
+        randomise(module)
+        x = inputs(spec, operator, 1)
+        with torch.no_grad():
+            wanted = module(x).numpy()
+        try:
+            got = np.asarray(chosen.prepare(module, (x,))())
+        except HardwareError as error:
+            return Outcome("fail", None, f"{spec}: {error}")
+        worst = max(worst, relative_error(wanted, got) if got.shape == wanted.shape else float("inf"))
+    return judge(worst, 1e-4, runtime)
+
+
+def onnxruntime(operator: type[Operator]) -> Outcome:
+    """Exported to ONNX and run in ONNX Runtime."""
+    return deploys(operator, "onnxruntime")
+
+
+def executorch(operator: type[Operator]) -> Outcome:
+    """Lowered to ExecuTorch (XNNPACK) and run there."""
+    return deploys(operator, "executorch")
