@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from nas.bench.cli import app as bench_app
+from nas.catalogue.cli import check_operator, operators, spaces_app
 
 app = typer.Typer(
     name="nas",
@@ -20,6 +21,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(bench_app, name="bench")
+app.add_typer(spaces_app, name="spaces")
+app.command()(operators)
+app.command()(check_operator)
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a packaged job (quickstart, fashion-mnist) or a file")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, made by `nas run`")]
@@ -193,14 +197,6 @@ def export(
             f"{name}: largest difference {figures['max_relative']:.2g} relative on {figures['images']} images"
         )
     console.print(f"package: {folder}", soft_wrap=True, highlight=False)
-
-
-@app.command()
-def spaces(as_json: AsJson = False) -> None:
-    """List the search spaces and their presets."""
-    from nas.query import print_spaces
-
-    print_spaces(as_json, Console())
 
 
 @app.command()

@@ -121,6 +121,20 @@ def mutations(
 
 
 @app.command()
+def operators(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="only these operators")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the table operator x item")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Every operator through every item of the contract; the table of outcomes."""
+    from nas.bench.operators import bench_operators
+
+    result = _report(lambda progress: bench_operators(out, names or [], progress), as_json)
+    if result["failures"] or result["untested"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def evidence(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="a finished run directory")],
     out: Annotated[Path, typer.Option(help="folder of the study, e.g. results/my-study")],

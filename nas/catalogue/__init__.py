@@ -1,0 +1,1 @@
+"""What can be chosen: the operators and the search spaces, listed, described and checked."""

@@ -1,0 +1,42 @@
+"""`nas operators`, `nas check-operator` and `nas spaces ...`: one thin function a command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+SpaceArgument = Annotated[
+    str, typer.Argument(metavar="SPACE", help="name, name/preset, or the path of a space file (YAML or JSON)")
+]
+
+spaces_app = typer.Typer(help="List, describe and check search spaces.", rich_markup_mode=None)
+
+
+def operators(as_json: AsJson = False) -> None:
+    """List the operators: role, family, sizes, and the runtimes that they deploy to."""
+    from nas.catalogue.operators import print_operators
+
+    print_operators(as_json, Console())
+
+
+def check_operator(
+    operator: Annotated[str, typer.Argument(metavar="OPERATOR", help="my_module:MyOperator, or a registered name")],
+    as_json: AsJson = False,
+) -> None:
+    """Put an operator through the contract: builds, slices, references, costs, causality, deployment. Exit 1 if it fails."""
+    from nas.catalogue.operators import load_operator, print_check
+
+    if not print_check(load_operator(operator), as_json, Console()):
+        raise typer.Exit(1)
+
+
+@spaces_app.callback(invoke_without_command=True)
+def spaces(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the search spaces and their presets."""
+    if context.invoked_subcommand is None:
+        from nas.catalogue.spaces import print_spaces
+
+        print_spaces(as_json, Console())
