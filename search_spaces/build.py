@@ -58,13 +58,19 @@ def check_spec(spec: OperatorSpec) -> type[Operator]:
     """
     operator = get_operator(spec.name)
     sizes = dict(spec.sizes)
-    wanted = set(inspect.signature(operator.__init__).parameters) - {"self"}
-    if set(sizes) != wanted:
+    wanted = size_names(spec.name)
+    if sizes.keys() != set(wanted):
         raise SpaceError(f"operator {spec.name!r}: sizes {sorted(sizes)}; legal: {sorted(wanted)}")
     if any(value < 0 for value in sizes.values()) or not all(spec.shape):
         raise SpaceError(f"operator {spec.canonical}: sizes and shape must not be negative or empty")
     operator.check(spec.shape, **sizes)
     return operator
+
+
+@cache
+def size_names(name: str) -> tuple[str, ...]:
+    """The sizes that the constructor of operator ``name`` takes, in its order."""
+    return tuple(size for size in inspect.signature(get_operator(name).__init__).parameters if size != "self")
 
 
 @cache

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 
 import torch
 from torch import Tensor, nn
 
 from search_spaces import Choice, OperatorSpec, SearchSpace, Slot, SpaceError
-from search_spaces.build import check_spec
+from search_spaces.build import check_spec, size_names
 from search_spaces.operators import Operator
 
 EXTENTS = {"image": ((8, 8), (9, 6)), "sequence": ((16,), (37,))}  # none divides by the other; one image is not square
@@ -22,7 +21,7 @@ def elastic(operator: type[Operator]) -> dict[str, tuple[int, ...]]:
     Raises:
         SpaceError: ``elastic`` leaves out a size, names one that does not exist, or its values do not ascend.
     """
-    wanted = [name for name in inspect.signature(operator.__init__).parameters if name != "self"]
+    wanted = size_names(operator.name)
     values = {"dim": WIDTHS, **operator.elastic} if "dim" in wanted else dict(operator.elastic)
     if set(values) != set(wanted):
         raise SpaceError(f"operator {operator.name!r}: elastic has {sorted(values)}; legal: {sorted(wanted)}")

@@ -35,6 +35,7 @@ class Operator(nn.Module):
     family: ClassVar[str] = "other"
     domain: ClassVar[str] = "image"
     causal: ClassVar[bool] = False
+    mixes_channels: ClassVar[bool] = False  # a mixer that does needs no channel mixer after it
     shell: ClassVar[bool] = True  # mixers and channel mixers stand in a pre-norm residual shell
     prenorm: ClassVar[str] = "layer"  # of that shell, over images: "layer" or "batch"
     layout: ClassVar[dict[str, str]] = {}

@@ -21,6 +21,7 @@ class ConvNeXt(Operator):
     """
 
     name, role, family = "convnext", "mixer", "conv"
+    mixes_channels = True
     elastic = {"expansion": (2, 3, 4), "kernel": (3, 5, 7)}
     layout = {
         "depthwise.weight": "dim 1 kernel@centre kernel@centre",

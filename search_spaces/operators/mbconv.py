@@ -22,6 +22,7 @@ class MBConv(Operator):
     """
 
     name, role, family, prenorm = "mbconv", "mixer", "conv", "batch"
+    mixes_channels = True
     elastic = {"expansion": (2, 4, 6), "kernel": (3, 5, 7), "se": (0, 1)}
     layout = {
         "expand.weight": "hidden dim 1 1",

@@ -1,0 +1,124 @@
+"""`custom`: a pyramid that a user writes in one short file.
+
+    name: custom
+    title: my-space
+    resolutions: [24, 32]
+    stem: {conv_stem: {stride: 2}}
+    downsample: [strided_conv]
+    channel_mixers: [mlp]
+    stages:
+      - {widths: [16, 32], depths: [1, 2], mixers: [mbconv, identity]}
+      - {widths: [32, 64], depths: [1, 2, 3], mixers: {mhsa: {heads: [2, 4], head_dim: 8}, nc_ssd: {}}}
+
+Operators are given as a list of names or as a mapping from a name to its sizes; sizes left out are those that the operator
+offers itself (`nas operators`). Everything is checked before any weight exists.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from search_spaces.errors import SpaceError
+from search_spaces.operators import get_operator, operator_names
+from search_spaces.space import SearchSpace
+from search_spaces.spaces.arguments import ascending, count, offered
+from search_spaces.spaces.pyramid import Operators, Pyramid, Stage
+
+PRESETS: dict[str, Any] = {}
+KEYS = ("title", "resolutions", "in_channels", "classes", "stem", "position", "downsample", "channel_mixers", "stages")
+STAGE_KEYS = ("widths", "depths", "mixers", "channel_mixers")
+LARGEST = 65_536
+
+
+def make(**definition: Any) -> SearchSpace:
+    """The space of a definition as in the module's example; ``in_channels`` and ``classes`` may be left to the data.
+
+    Raises:
+        SpaceError: a key is unknown, missing or illegal, or an operator does not fit where it stands.
+    """
+    _keys("space", definition, KEYS, ("resolutions", "stem", "stages"))
+    title = definition.get("title", "custom")
+    if not isinstance(title, str) or not title:
+        raise SpaceError(f"space: title: got {title!r}; legal: a name")
+    stages = definition["stages"]
+    if not isinstance(stages, list | tuple) or not stages:
+        raise SpaceError(f"space: stages: got {stages!r}; legal: a list of one or more stages")
+    shared = _operators("channel_mixers", definition.get("channel_mixers", ()), "channel_mixer")
+    found = [_stage(f"stages[{s}]", stage, shared) for s, stage in enumerate(stages, 1)]
+    if len(found) > 1 and "downsample" not in definition:
+        raise SpaceError("space: key 'downsample' is missing; legal: one or more operators with that role")
+    pyramid = Pyramid(
+        stages=tuple(found),
+        resolutions=ascending("resolutions", definition["resolutions"], 1, 8192),
+        in_channels=count("in_channels", definition.get("in_channels"), 3, 1),
+        classes=count("classes", definition.get("classes"), 10, 2),
+        stems=_operators("stem", definition["stem"], "stem"),
+        downsamples=_operators("downsample", definition.get("downsample", ()), "downsample"),
+        positions=_operators("position", definition.get("position", ()), "position"),
+    )
+    if not pyramid.stems:
+        raise SpaceError("space: stem: got none; legal: one or more operators with that role")
+    whole = {**definition, "name": "custom", "in_channels": pyramid.in_channels, "classes": pyramid.classes}
+    return pyramid.space(f"custom/{title}", whole)
+
+
+def _keys(where: str, given: Any, legal: tuple[str, ...], needed: tuple[str, ...]) -> None:
+    if not isinstance(given, Mapping):
+        raise SpaceError(f"{where}: got {given!r}; legal: keys {', '.join(legal)}")
+    for key in given:
+        if key not in legal:
+            close = difflib.get_close_matches(str(key), legal, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise SpaceError(f"{where}: unknown key {key!r}{hint}; legal: {', '.join(legal)}")
+    for key in needed:
+        if key not in given:
+            raise SpaceError(f"{where}: key {key!r} is missing")
+
+
+def _stage(where: str, stage: Any, shared: Operators) -> Stage:
+    _keys(f"space: {where}", stage, STAGE_KEYS, ("widths", "depths", "mixers"))
+    mixers = _operators(f"{where}.mixers", stage["mixers"], "mixer")
+    if not mixers:
+        raise SpaceError(
+            f"space: {where}.mixers: got none; legal: one or more of {', '.join(operator_names('mixer', 'image'))}"
+        )
+    own = stage.get("channel_mixers")
+    return Stage(
+        ascending(f"{where}.widths", stage["widths"], 1, LARGEST),
+        ascending(f"{where}.depths", stage["depths"], 1, 1000),
+        mixers,
+        shared if own is None else _operators(f"{where}.channel_mixers", own, "channel_mixer"),
+    )
+
+
+def _operators(where: str, given: Any, role: str) -> Operators:
+    """Operator name -> sizes, the operator's own where none are given."""
+    if isinstance(given, str):
+        given = [given]
+    if isinstance(given, list | tuple):
+        given = (
+            {name: {} for name in given if isinstance(name, str)} if all(isinstance(n, str) for n in given) else None
+        )
+    if not isinstance(given, Mapping):
+        raise SpaceError(f"space: {where}: legal: a list of operators, or operators with their sizes")
+    found: dict[str, Mapping[str, tuple[int, ...]]] = {}
+    for name, sizes in given.items():
+        legal = operator_names(role, "image")
+        if name not in legal:
+            close = difflib.get_close_matches(str(name), legal, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise SpaceError(f"space: {where}: got {name!r}{hint}; legal: {', '.join(legal)}")
+        found[name] = {**offered((name,))[name], **_sizes(f"{where}.{name}", name, {} if sizes is None else sizes)}
+    return found
+
+
+def _sizes(where: str, name: str, sizes: Any) -> dict[str, tuple[int, ...]]:
+    widths = ("dim", "dim_in", "dim_out", "channels")
+    legal = tuple(size for size in get_operator(name).elastic if size not in widths)
+    _keys(f"space: {where}", sizes, legal, ())
+    found = {}
+    for size, values in sizes.items():
+        found[size] = ascending(f"{where}.{size}", [values] if type(values) is int else values, 0, LARGEST)
+    return found
