@@ -10,9 +10,9 @@ import yaml
 
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
-from search_spaces.spaces import custom, hybrid_vision
+from search_spaces.spaces import custom, hybrid_sequence, hybrid_vision
 
-_SPACES = {"hybrid-vision": hybrid_vision, "custom": custom}
+_SPACES = {"hybrid-vision": hybrid_vision, "hybrid-sequence": hybrid_sequence, "custom": custom}
 
 
 def space_names() -> list[str]:
