@@ -20,10 +20,17 @@ VERSION = 1
 
 
 class Node(NamedTuple):
-    """One operator of an architecture: ``key`` names its weights in the supernet, ``spec`` its sizes and input."""
+    """One operator of an architecture: ``key`` names its weights in the supernet, ``spec`` its sizes and input, ``source``
+    and ``target`` its place in the wiring (see `Slot`)."""
 
     key: str
     spec: OperatorSpec
+    source: str = ""
+    target: str = ""
+
+    def __str__(self) -> str:
+        wires = f" {self.source}>{self.target}" if self.source or self.target else ""
+        return f"{self.key}={self.spec.canonical}{wires}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +57,13 @@ class Architecture:
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
-        """The operators in the order in which they run; each feeds the next."""
+        """The operators in the order in which they run; each feeds the next, unless it names points."""
         values = self.values
         nodes = []
         for slot in self.space.slots:
             if slot.when is None or values.get(slot.when[0]) in slot.when[1]:
-                nodes.append(Node(slot.key, slot.spec(*(values[gene] for gene in slot.genes))))
+                spec = slot.spec(*(values[gene] for gene in slot.genes))
+                nodes.append(Node(slot.key, spec, slot.source, slot.target))
         return tuple(nodes)
 
     @property
@@ -70,8 +78,8 @@ class Architecture:
 
     @cached_property
     def hash(self) -> str:
-        """16 hexadecimal digits of SHA-256 over the network itself (keys and specs), not over the encoding."""
-        text = "\n".join(f"{node.key}={node.spec.canonical}" for node in self.nodes)
+        """16 hexadecimal digits of SHA-256 over the network itself (keys, specs and wiring), not over the encoding."""
+        text = "\n".join(map(str, self.nodes))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def __eq__(self, other: object) -> bool:

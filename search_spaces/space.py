@@ -50,12 +50,17 @@ class Slot:
         genes: the genes the operator's spec depends on.
         spec: called with the values of ``genes``, gives the `OperatorSpec`.
         when: as in `Choice`; ``None`` for operators that every architecture has.
+        source: the point whose value the operator reads; empty: what the operator before it gave.
+        target: the point to whose value it adds its own; empty: only the next operator reads it. Points make networks
+            that are not chains.
     """
 
     key: str
     genes: tuple[str, ...]
     spec: Callable[..., OperatorSpec]
     when: tuple[str, tuple[Any, ...]] | None = None
+    source: str = ""
+    target: str = ""
 
 
 def row_keys(rows: np.ndarray) -> list[bytes]:

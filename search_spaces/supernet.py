@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -22,15 +22,32 @@ def module_name(key: str) -> str:
 
 
 class Network(nn.Sequential):
-    """A plain network: the operators of one architecture in order. ``(B, C, H, W)`` -> ``(B, classes)``."""
+    """A plain network: the operators of one architecture in order, each fed by the one before it. ``(B, C, H, W)`` ->
+    ``(B, classes)``.
+
+    Args:
+        nodes: the architecture's, with their modules.
+    """
+
+    def __init__(self, nodes: Iterable[tuple[Node, nn.Module]]) -> None:
+        super().__init__()
+        self.wiring: list[tuple[str, str]] = []
+        for node, module in nodes:
+            self.add_module(module_name(node.key), module)
+            self.wiring.append((node.source, node.target))
+
+    def forward(self, x: Tensor) -> Tensor:
+        values: dict[str, Tensor] = {}  # what was added up at each named point so far
+        for module, (source, target) in zip(self, self.wiring, strict=True):
+            x = module(values[source] if source else x)
+            if target:
+                x = values[target] = values[target] + x if target in values else x
+        return x
 
 
 def build_network(architecture: Architecture) -> Network:
     """The network of ``architecture`` with freshly initialised weights of its own."""
-    network = Network()
-    for key, spec in architecture.nodes:
-        network.add_module(module_name(key), build_operator(spec))
-    return network
+    return Network((node, build_operator(node.spec)) for node in architecture.nodes)
 
 
 class _BoundOperator:
@@ -132,12 +149,10 @@ class Supernet(nn.Module):
         Its operators are shared with other subnets of the same sizes, so do not change them; `extract` gives a network of
         its own. Gradients of its parameters land in this supernet's parameters.
         """
-        network = Network()
-        for node in architecture.nodes:
-            bound = self._bind(node)
-            bound.refresh()
-            network.add_module(module_name(node.key), bound.module)
-        return network.train(self.training)
+        bound = [(node, self._bind(node)) for node in architecture.nodes]
+        for _, operator in bound:
+            operator.refresh()
+        return Network((node, operator.module) for node, operator in bound).train(self.training)
 
     def extract(self, architecture: Architecture) -> Network:
         """``architecture`` as a network of its own, with contiguous copies of its weights."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from hardware.errors import HardwareError
 from hardware.runtimes import get_runtime
-from nas.conformance.cases import EXTENTS, cases, inputs, randomise
-from nas.conformance.checks import Outcome, judge
+from nas.conformance.cases import EXTENTS, cases, inputs, one_operator_space, randomise, rows_of
+from nas.conformance.checks import Outcome, error_of, judge
 from nas.export.parity import relative_error
-from search_spaces import build_operator
+from nas.export.source import network_source
+from search_spaces import build_network, build_operator
 from search_spaces.operators import Operator
 
 RUNTIMES = ("onnxruntime", "executorch")
@@ -39,6 +42,25 @@ def deploys(operator: type[Operator], runtime: str) -> Outcome:
             return Outcome("fail", None, f"{spec}: {error}")
         worst = max(worst, relative_error(wanted, got) if got.shape == wanted.shape else float("inf"))
     return judge(worst, 1e-4, runtime)
+
+
+def source(operator: type[Operator]) -> Outcome:
+    """Its source in an exported package stands alone and computes the same, at every value of every size."""
+    worst = 0.0
+    space = one_operator_space(operator, EXTENTS[operator.domain][1])
+    for row in rows_of(space, cases(operator, EXTENTS[operator.domain][1])):
+        architecture = space.architecture(np.array(row))
+        torch.manual_seed(0)
+        network = build_network(architecture).eval()
+        randomise(network)
+        namespace: dict[str, Any] = {"__name__": "exported"}
+        exec(compile(network_source(architecture), "model.py", "exec"), namespace)  # our own text, as a user would run it
+        alone = namespace["build"]().eval()
+        alone.load_state_dict(network.state_dict())
+        x = inputs(architecture.specs[0], operator, 2)
+        with torch.no_grad():
+            worst = max(worst, error_of(alone(x), network(x)))
+    return judge(worst, 1e-6, "the exported Python file")
 
 
 def onnxruntime(operator: type[Operator]) -> Outcome:

@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "fvcore": checks.fvcore,
     "bf16": checks.half,
     "causal": checks.causality,
+    "source": deployment.source,
     "onnxruntime": deployment.onnxruntime,
     "executorch": deployment.executorch,
 }

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 from collections.abc import Iterable
-from types import ModuleType
 
+from nas.export.definitions import collect
 from search_spaces import Architecture
 from search_spaces.build import has_shell
-from search_spaces.operators import get_operator, layers
+from search_spaces.operators import Operator, get_operator, layers
 from search_spaces.supernet import module_name
 
-# what only the search needs: a fixed network has neither layouts nor cost formulas
-_DROPPED = {"layout", "elastic", "not_deployable"}
+_HEADER = '''"""{what} {hash}, found by hybrid-nas in the search space {space}.
 
-_HEADER = '''"""Image classifier {hash}, found by hybrid-nas in the search space {space}.
-
-Input: float32 (B, {channels}, {height}, {width}), normalised as manifest.json says. Output: class scores (B, {classes}).
+{shapes}
 Needs PyTorch, and safetensors to load the weights:
 
     from model import build, load
@@ -26,24 +21,19 @@ Needs PyTorch, and safetensors to load the weights:
 
 from __future__ import annotations
 
-import math
-from collections import OrderedDict
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+{imports}
 '''
 
 _FOOTER = '''
 
 def build() -> nn.Sequential:
     """The network with fresh weights."""
-    return nn.Sequential(
+    return {network}(
         OrderedDict(
             [
 {layers}
             ]
-        )
+        ){wiring}
     )
 
 
@@ -56,81 +46,64 @@ def load(path: str) -> nn.Sequential:
     return network.eval()
 '''
 
+_WIRED = '''
+
+class Wired(nn.Sequential):
+    """Operators in order; each reads the value at a point (or what came before) and adds to the value at a point."""
+
+    def __init__(self, operators: OrderedDict[str, nn.Module], wiring: list[tuple[str, str]]) -> None:
+        super().__init__(operators)
+        self.wiring = wiring
+
+    def forward(self, x: Tensor) -> Tensor:
+        values = {}
+        for module, (source, target) in zip(self, self.wiring):
+            x = module(values[source] if source else x)
+            if target:
+                x = values[target] = values[target] + x if target in values else x
+        return x
+'''
+
 
 def network_source(architecture: Architecture) -> str:
     """The text of ``model.py`` for ``architecture``: the definitions that it uses, ``build`` and ``load``."""
-    operators = [get_operator(spec.name) for spec in architecture.specs]
-    wanted = {operator.__name__ for operator in operators} | {"Residual"}
-    modules: list[ModuleType] = [layers]
-    for operator in operators:
-        module = inspect.getmodule(operator)
-        assert module is not None
-        if module not in modules:
-            modules.append(module)
-    definitions = {name: text for module in modules for name, text in _definitions(module).items()}
-    used = _closure(definitions, wanted)
-    channels, height, width = architecture.input_shape
+    operators = list(dict.fromkeys(get_operator(spec.name) for spec in architecture.specs))
+    shells = {_shell(operator) for operator in operators if has_shell(operator)}
+    text, imports, names = collect([*operators, *(getattr(layers, shell) for shell in sorted(shells))])
+    wired = any(node.source or node.target for node in architecture.nodes)
+    wiring = ", ".join(f"({node.source!r}, {node.target!r})" for node in architecture.nodes)
+    what, shapes = _contract(architecture)
     header = _HEADER.format(
-        hash=architecture.hash,
-        space=architecture.space.name,
-        channels=channels,
-        height=height,
-        width=width,
-        classes=architecture.space.definition["classes"],
+        what=what, shapes=shapes, hash=architecture.hash, space=architecture.space.name, imports="\n".join(imports)
     )
-    body = "".join(f"\n\n{text}\n" for name, text in definitions.items() if name in used)
-    return header + body + _FOOTER.format(layers="\n".join(_lines(architecture)))
+    footer = _FOOTER.format(
+        network="Wired" if wired else "nn.Sequential",
+        layers="\n".join(_lines(architecture, names)),
+        wiring=f",\n        [{wiring}]," if wired else "",
+    )
+    return header + text + (_WIRED if wired else "") + footer
 
 
-def _lines(architecture: Architecture) -> Iterable[str]:
-    for key, spec in architecture.nodes:
-        operator = get_operator(spec.name)
-        call = f"{operator.__name__}({', '.join(f'{size}={value}' for size, value in spec.sizes)})"
+def _contract(architecture: Architecture) -> tuple[str, str]:
+    """What the network is, and the shapes of its input and output."""
+    shape = ", ".join(map(str, architecture.input_shape))
+    last = architecture.specs[-1]
+    out = ", ".join(map(str, get_operator(last.name).output_shape(last.shape, **dict(last.sizes))))
+    if len(architecture.input_shape) == 1:
+        return "Sequence network", f"Input: int64 (B, {shape}), token numbers. Output: scores (B, {out})."
+    what = f"Input: float32 (B, {shape}), normalised as manifest.json says. Output: class scores (B, {out})."
+    return "Image classifier", what
+
+
+def _shell(operator: type[Operator]) -> str:
+    return "SequenceResidual" if operator.domain == "sequence" else "Residual"
+
+
+def _lines(architecture: Architecture, names: dict[type, str]) -> Iterable[str]:
+    for node in architecture.nodes:
+        operator, sizes = get_operator(node.spec.name), dict(node.spec.sizes)
+        call = f"{names[operator]}({', '.join(f'{size}={value}' for size, value in sizes.items())})"
         if has_shell(operator):
-            call = f"Residual({call}, dim={dict(spec.sizes)['dim']}, prenorm={operator.prenorm!r})"
-        yield f"                ({module_name(key)!r}, {call}),"
-
-
-def _definitions(module: ModuleType) -> dict[str, str]:
-    """Top-level functions and classes of a module as text, without decorators and without what only the search needs."""
-    source = inspect.getsource(module)
-    lines = source.splitlines()
-    found = {}
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            assert node.end_lineno is not None
-            dropped: set[int] = set()
-            for part in node.body if isinstance(node, ast.ClassDef) else []:
-                if _only_for_search(part):
-                    first = min([part.lineno, *(d.lineno for d in getattr(part, "decorator_list", []))])
-                    dropped.update(range(first, (part.end_lineno or part.lineno) + 1))
-            kept = [
-                line for n, line in enumerate(lines[node.lineno - 1 : node.end_lineno], node.lineno) if n not in dropped
-            ]
-            text = "\n".join(kept).replace("(Operator)", "(nn.Module)").rstrip()
-            while "\n\n\n" in text:
-                text = text.replace("\n\n\n", "\n\n")
-            found[node.name] = text
-    return found
-
-
-def _only_for_search(node: ast.stmt) -> bool:
-    if isinstance(node, ast.FunctionDef):
-        return any(isinstance(d, ast.Name) and d.id == "classmethod" for d in node.decorator_list)
-    if isinstance(node, ast.Assign):
-        return any(isinstance(t, ast.Name) and t.id in _DROPPED for t in node.targets)
-    return False
-
-
-def _closure(definitions: dict[str, str], wanted: set[str]) -> set[str]:
-    """``wanted`` and every definition that their texts name."""
-    used: set[str] = set()
-    queue = [name for name in wanted if name in definitions]
-    while queue:
-        name = queue.pop()
-        if name in used:
-            continue
-        used.add(name)
-        named = {n.id for n in ast.walk(ast.parse(definitions[name])) if isinstance(n, ast.Name)}
-        queue += [other for other in named if other in definitions]
-    return used
+            prenorm = "" if operator.domain == "sequence" else f", prenorm={operator.prenorm!r}"
+            call = f"{_shell(operator)}({call}, dim={sizes['dim']}{prenorm})"
+        yield f"                ({module_name(node.key)!r}, {call}),"

@@ -41,7 +41,7 @@ def test_gradients_land_in_the_slices_of_the_supernet_and_nowhere_else(supernet:
         own(x).square().sum().backward()
         supernet.subnet(architecture)(x).square().sum().backward()
         expected = {name: torch.zeros_like(p) for name, p in supernet.named_parameters()}
-        for key, spec in architecture.nodes:
+        for key, spec, *_ in architecture.nodes:
             module = own.get_submodule(module_name(key))
             for name, parameter in module.named_parameters():
                 full = expected[f"operators.{module_name(key)}.{name}"]

@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from nas.errors import JobError
 from nas.export import compare, export_package, network_source
 from search_spaces import Architecture, Supernet, make_space
-from search_spaces.operators import operator_names
 
 SPACE = make_space({"name": "hybrid-vision", "preset": "tiny", "resolutions": [8, 16], "in_channels": 1, "classes": 4})
 
@@ -65,7 +64,7 @@ def test_source_of_every_operator_builds_the_same_parameters(supernet: Supernet)
         x = torch.randn(1, *architecture.input_shape)
         with torch.no_grad():
             assert torch.equal(network.eval()(x), supernet.extract(architecture)(x))
-    assert used == set(operator_names())
+    assert used == {spec.name for spec in SPACE.specs()}
 
 
 def test_a_network_that_does_not_match_is_refused(supernet: Supernet, tmp_path: Path) -> None:
