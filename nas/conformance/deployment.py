@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -12,7 +10,7 @@ from hardware.runtimes import get_runtime
 from nas.conformance.cases import EXTENTS, cases, inputs, one_operator_space, randomise, rows_of
 from nas.conformance.checks import Outcome, error_of, judge
 from nas.export.parity import relative_error
-from nas.export.source import network_source
+from nas.export.source import module_of, network_source
 from search_spaces import build_network, build_operator
 from search_spaces.operators import Operator
 
@@ -53,9 +51,7 @@ def source(operator: type[Operator]) -> Outcome:
         torch.manual_seed(0)
         network = build_network(architecture).eval()
         randomise(network)
-        namespace: dict[str, Any] = {"__name__": "exported"}
-        exec(compile(network_source(architecture), "model.py", "exec"), namespace)  # our own text, as a user would run it
-        alone = namespace["build"]().eval()
+        alone = module_of(network_source(architecture)).build().eval()
         alone.load_state_dict(network.state_dict())
         x = inputs(architecture.specs[0], operator, 2)
         with torch.no_grad():

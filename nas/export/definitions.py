@@ -126,7 +126,7 @@ def _named(home: Name) -> frozenset[str]:
 
 @cache
 def _definitions(module: str) -> dict[str, str]:
-    """Top-level functions, classes and constants of a file as text, without decorators and what only the search needs."""
+    """Top-level functions, classes and constants of a file as text, without registration and what only the search needs."""
     tree, source = _tree(module)
     lines = source.splitlines()
     found = {}
@@ -135,13 +135,15 @@ def _definitions(module: str) -> dict[str, str]:
         if not names:
             continue
         assert node.end_lineno is not None
-        dropped: set[int] = set()
+        decorators = getattr(node, "decorator_list", [])
+        start = min([node.lineno, *(d.lineno for d in decorators)])
+        dropped = {d.lineno for d in decorators if isinstance(d, ast.Name) and d.id == "register"}
         for part in node.body if isinstance(node, ast.ClassDef) else []:
             if _only_for_search(part):
                 first = min([part.lineno, *(d.lineno for d in getattr(part, "decorator_list", []))])
                 dropped.update(range(first, (part.end_lineno or part.lineno) + 1))
         text = "\n".join(
-            line for n, line in enumerate(lines[node.lineno - 1 : node.end_lineno], node.lineno) if n not in dropped
+            line for n, line in enumerate(lines[start - 1 : node.end_lineno], start) if n not in dropped
         ).rstrip()
         if isinstance(node, ast.ClassDef):
             text = re.sub(r"\bOperator\b", "nn.Module", text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from nas.errors import JobError
 from nas.export.parity import Parity, compare
-from nas.export.source import network_source
+from nas.export.source import module_of, network_source
 from search_spaces import Architecture, Network
 
 TOLERANCE = {"model.py": 1e-6, "model.onnx": 1e-4}  # relative
@@ -90,13 +89,7 @@ def _manifest(
 
 def _rebuilt(folder: Path) -> torch.nn.Module:
     """The network as a user gets it: built by the package's own source, with the package's weights."""
-    spec = importlib.util.spec_from_file_location("exported_model", folder / "model.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
-    network: torch.nn.Module = module.load(str(folder / "model.safetensors"))
+    network: torch.nn.Module = module_of((folder / "model.py").read_text()).load(str(folder / "model.safetensors"))
     return network
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
 
 from nas.export.definitions import collect
 from search_spaces import Architecture
@@ -82,6 +85,17 @@ def network_source(architecture: Architecture) -> str:
         wiring=f",\n        [{wiring}]," if wired else "",
     )
     return header + text + (_WIRED if wired else "") + footer
+
+
+def module_of(text: str) -> Any:
+    """The module that a user gets who imports such a text: it has ``build`` and ``load``."""
+    module = ModuleType("exported_model")
+    sys.modules[module.__name__] = module  # data classes look their module up
+    try:
+        exec(compile(text, "model.py", "exec"), module.__dict__)
+    finally:
+        del sys.modules[module.__name__]
+    return module
 
 
 def _contract(architecture: Architecture) -> tuple[str, str]:
