@@ -9,10 +9,11 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from search_spaces.operators import Operator
+from search_spaces.operators import Operator, get_operator, operator_names
 
 _OURS = "search_spaces."
 _CONTRACT = set(Operator.__annotations__)  # what only the search needs: a fixed network has no layouts or roles
+_FORMULAS = ("axes", "check", "output_shape", "work", "state_size")
 _ALWAYS = ("from collections import OrderedDict", "from torch import Tensor, nn")
 
 Name = tuple[str, str]  # (module, name)
@@ -162,9 +163,31 @@ def _bound(node: ast.stmt) -> list[str]:
     return []
 
 
+def _is_classmethod(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.FunctionDef):
+        return False
+    return any(isinstance(d, ast.Name) and d.id == "classmethod" for d in node.decorator_list)
+
+
+@cache
+def _used_at_run_time() -> frozenset[str]:
+    """Attributes that methods which compute something name, in any operator's class: not those of cost formulas."""
+    names: set[str] = set()
+    for name in operator_names():
+        for kind in get_operator(name).__mro__:
+            if kind.__module__.startswith(_OURS) or kind is get_operator(name):
+                methods = [
+                    p for c in ast.walk(_tree(kind.__module__)[0]) if isinstance(c, ast.ClassDef) for p in c.body
+                ]
+                for method in methods:
+                    if isinstance(method, ast.FunctionDef) and not _is_classmethod(method):
+                        names |= {n.attr for n in ast.walk(method) if isinstance(n, ast.Attribute)}
+    return frozenset(names)
+
+
 def _only_for_search(node: ast.stmt) -> bool:
     if isinstance(node, ast.FunctionDef):
-        return any(isinstance(d, ast.Name) and d.id == "classmethod" for d in node.decorator_list)
+        return _is_classmethod(node) and (node.name in _FORMULAS or node.name not in _used_at_run_time())
     if isinstance(node, ast.Assign):
         names = {n.id for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
         return names <= _CONTRACT
