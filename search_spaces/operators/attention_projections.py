@@ -99,6 +99,10 @@ class ProjectedMixer(Operator):
         self.qkv = nn.Linear(dim, 3 * heads * head_dim)
         self.out = nn.Linear(heads * head_dim, dim)
 
+    def project(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` -> queries, keys and values beside each other ``(B, L, 3*heads*head_dim)``."""
+        return self.qkv(to_tokens(x))
+
     def core(self, q: Tensor, k: Tensor, v: Tensor, height: int, width: int) -> Tensor:
         """Three times ``(B, heads, L, head_dim)`` -> the same shape."""
         raise NotImplementedError
@@ -109,8 +113,8 @@ class ProjectedMixer(Operator):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        q, k, v = self.qkv(to_tokens(x)).chunk(3, -1)
-        mixed = self.core(*(split_heads(t, self.heads) for t in (q, k, v)), height, width)
+        q, k, v = self.project(x).chunk(3, -1)
+        mixed = self.core(*[split_heads(t, self.heads) for t in (q, k, v)], height=height, width=width)
         return to_image(self.out(self.enhance(merge_heads(mixed), v, height, width)), height, width)
 
     @classmethod

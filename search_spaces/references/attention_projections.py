@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -25,9 +27,9 @@ def linear(layer: nn.Linear | nn.Conv2d, tokens: Tensor) -> Tensor:
     return y if layer.bias is None else y + layer.bias
 
 
-def qkv(op: nn.Module, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def qkv(op: Any, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values of an operator that has them in one linear map ``qkv``."""
-    everything = linear(op.qkv, tokens)  # type: ignore[arg-type]
+    everything = linear(op.qkv, tokens)
     inner = everything.shape[-1] // 3
     return everything[..., :inner], everything[..., inner : 2 * inner], everything[..., 2 * inner :]
 
@@ -71,10 +73,10 @@ def depthwise(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int
     return total if bias is None else total + bias[:, None, None]
 
 
-def layer_norm(norm: nn.Module, tokens: Tensor) -> Tensor:
+def layer_norm(norm: Any, tokens: Tensor) -> Tensor:
     """LayerNorm over the last axis with the weights and epsilon of ``norm``."""
     centred = tokens - tokens.mean(-1, keepdim=True)
-    return centred / (centred.pow(2).mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias  # type: ignore[operator]
+    return centred / (centred.pow(2).mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
 
 
 def cells(length: int, parts: int) -> list[slice]:
@@ -88,14 +90,14 @@ def grid_means(x: Tensor, side: int) -> Tensor:
     return torch.stack([x[:, :, r, c].mean((2, 3)) for r in rows for c in columns], 1)
 
 
-def mhsa_like(op: nn.Module, x: Tensor) -> Tensor:
+def mhsa_like(op: Any, x: Tensor) -> Tensor:
     """``x`` through the registered plain attention (without its positional branch) with the projections of ``op``."""
     names = ("query", "key", "value")
     split = hasattr(op, "query")
     weight = torch.cat([getattr(op, name).weight for name in names]) if split else op.qkv.weight
     bias = torch.cat([getattr(op, name).bias for name in names]) if split else op.qkv.bias
-    heads: int = op.heads  # type: ignore[assignment]
-    plain = get_operator("mhsa")(dim=x.shape[1], heads=heads, head_dim=weight.shape[0] // 3 // heads).to(x.dtype)
+    heads: int = op.heads
+    plain: Any = get_operator("mhsa")(dim=x.shape[1], heads=heads, head_dim=weight.shape[0] // 3 // heads).to(x.dtype)
     state = {"qkv.weight": weight, "qkv.bias": bias, "out.weight": op.out.weight, "out.bias": op.out.bias}
     state |= {f"position.{name}": torch.zeros_like(t) for name, t in plain.position.named_parameters()}
     plain.load_state_dict(state)
@@ -107,7 +109,7 @@ def example(seed: int, *shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def made(name: str, **sizes: int) -> nn.Module:
+def made(name: str, **sizes: int) -> Any:
     """Operator ``name`` in float64 with seeded random weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

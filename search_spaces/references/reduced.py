@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -28,13 +30,13 @@ def _blocks(x: Tensor, ratio: int) -> list[Tensor]:
     ]
 
 
-def _attend(op: nn.Module, x: Tensor, reduced: Tensor) -> Tensor:
+def _attend(op: Any, x: Tensor, reduced: Tensor) -> Tensor:
     q, k, v = linear(op.query, tokens_of(x)), linear(op.key, reduced), linear(op.value, reduced)
     return image_of(linear(op.out, dense_attention(q, k, v, op.heads)), *x.shape[2:])
 
 
 @reference("reduced_attention")
-def reduced_attention(op: nn.Module, x: Tensor) -> Tensor:
+def reduced_attention(op: Any, x: Tensor) -> Tensor:
     """Every block is one product with the kernel; the pixels that a cut block lacks count as zero."""
     if op.shrink is None:
         return _attend(op, x, tokens_of(x))
@@ -46,20 +48,20 @@ def reduced_attention(op: nn.Module, x: Tensor) -> Tensor:
 
 
 @reference("e_mhsa")
-def e_mhsa(op: nn.Module, x: Tensor) -> Tensor:
+def e_mhsa(op: Any, x: Tensor) -> Tensor:
     """Keys from the mean of what is in each block."""
     return _attend(op, x, torch.stack([block.mean((2, 3)) for block in _blocks(x, op.ratio)], 1))
 
 
 @reference("linear_sra")
-def linear_sra(op: nn.Module, x: Tensor) -> Tensor:
+def linear_sra(op: Any, x: Tensor) -> Tensor:
     """Region by region, and GELU by the error function."""
     summary = layer_norm(op.norm, linear(op.map, grid_means(x, op.side)))
     return _attend(op, x, summary * 0.5 * (1 + torch.erf(summary / 2**0.5)))
 
 
 @reference("pooling_attention")
-def pooling_attention(op: nn.Module, x: Tensor) -> Tensor:
+def pooling_attention(op: Any, x: Tensor) -> Tensor:
     """Every head is pooled by itself with the shared kernel, tap by tap."""
     q, k, v = qkv(op, tokens_of(x))
     if op.stride > 1:
@@ -73,7 +75,7 @@ def pooling_attention(op: nn.Module, x: Tensor) -> Tensor:
 
 
 @reference("lowformer_attention")
-def lowformer_attention(op: nn.Module, x: Tensor) -> Tensor:
+def lowformer_attention(op: Any, x: Tensor) -> Tensor:
     """The convolution back adds one scaled kernel a low-resolution pixel to the output."""
     height, width = x.shape[2:]
     stride = 1 if op.up is None else op.up.stride[0]

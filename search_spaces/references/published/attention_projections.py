@@ -19,7 +19,7 @@ def image(y: Tensor, like: Tensor) -> Tensor:
 
 def parts(ours: nn.Module, *layers: str) -> dict[str, Tensor]:
     """``("query=q", "out=proj")`` -> the weights and biases of our layers under their names."""
-    found = {}
+    found: dict[str, Tensor] = {}
     for pair in layers:
         mine, _, name = pair.partition("=")
         for part, tensor in ours.get_submodule(mine).named_parameters():
@@ -29,5 +29,5 @@ def parts(ours: nn.Module, *layers: str) -> dict[str, Tensor]:
 
 def copy(theirs: nn.Module, **ours: Tensor) -> Any:
     """Loads tensors by name (``__`` for a dot), all that there are; returns ``theirs`` in float64, ready to run."""
-    theirs.load_state_dict({name.replace("__", "."): tensor for name, tensor in ours.items()})
-    return theirs.double().eval()
+    theirs.double().load_state_dict({name.replace("__", "."): tensor for name, tensor in ours.items()})
+    return theirs.eval()

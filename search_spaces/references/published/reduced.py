@@ -30,11 +30,9 @@ def twins() -> tuple[Tensor, Tensor]:
 
 @published("reduced_attention", "PvtEfficientSelfAttention (transformers)", "transformers")
 def pvt() -> tuple[Tensor, Tensor]:
-    from transformers import PvtConfig
-    from transformers.models.pvt.modeling_pvt import PvtEfficientSelfAttention
-
+    module = timm_module("transformers.models.pvt.modeling_pvt")
     ours, x = _ours("reduced_attention", ratio=2), example(2, 2, DIM, 6, 8)
-    theirs = PvtEfficientSelfAttention(PvtConfig(layer_norm_eps=1e-5, qkv_bias=True), DIM, HEADS, 2)
+    theirs = module.PvtEfficientSelfAttention(module.PvtConfig(layer_norm_eps=1e-5, qkv_bias=True), DIM, HEADS, 2)
     layers = ("query=query", "key=key", "value=value", "shrink=sequence_reduction", "norm=layer_norm")
     copy(theirs, **parts(ours, *layers))
     return ours(x), image(ours.out(theirs(tokens(x), 6, 8)[0]), x)
@@ -60,7 +58,7 @@ def next_vit() -> tuple[Tensor, Tensor]:
     """Theirs averages four consecutive tokens: given the pixels block by block, that is a block of 2 x 2."""
     ours, x = _ours("e_mhsa", ratio=2), example(4, 2, DIM, 6, 8)
     theirs = timm_module("timm.models.nextvit").EfficientAttention(DIM, head_dim=DIM // HEADS, sr_ratio=2)
-    norm = {"norm." + name: t for name, t in theirs.norm.state_dict().items()}
+    norm = {"norm." + name: t for name, t in theirs.double().norm.state_dict().items()}
     norm["norm.weight"] = (theirs.norm.running_var + theirs.norm.eps).sqrt()  # makes the norm do nothing
     copy(theirs, **parts(ours, "query=q", "key=k", "value=v", "out=proj"), **norm)
     order = torch.arange(48).view(3, 2, 4, 2).transpose(1, 2).flatten()
