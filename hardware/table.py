@@ -30,7 +30,7 @@ from hardware.table_files import (
     write_table,
 )
 
-SAME_IN_A_MERGE = ("runtime", "precision", "threads", "batch")
+SAME_IN_A_MERGE = ("runtime", "precision", "threads", "batch", "mode")  # mode: what a call is; absent where it is plain
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,9 @@ class LatencyTable:
     def merge(self, other: LatencyTable) -> LatencyTable:
         """Both tables' rows under this one's header; the other's win. Raises HardwareError if made differently."""
         for key in SAME_IN_A_MERGE:
-            if self.header[key] != other.header[key]:
-                raise HardwareError(f"cannot merge: {key} is {self.header[key]!r} here, {other.header[key]!r} there")
+            here, there = self.header.get(key), other.header.get(key)
+            if here != there:
+                raise HardwareError(f"cannot merge: {key} is {here!r} here, {there!r} there")
         if (self.device.name, self.device.kind) != (other.device.name, other.device.kind):
             raise HardwareError(f"cannot merge: device is {self.device.name!r} here, {other.device.name!r} there")
         merged = self._changed(

@@ -43,7 +43,8 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Threads = Annotated[int, Field(ge=1, le=256)]
 Resolution = Annotated[int, Field(ge=4, le=1024)]
-Control = Literal["random", "conv", "attention", "ssm", "no-ssm"]
+Context = Annotated[int, Field(ge=8, le=65_536)]
+Control = Literal["random", "conv", "attention", "ssm", "no-ssm", "linear-attention"]
 CONTROLS: tuple[Control, ...] = ("random", "conv", "attention", "ssm", "no-ssm")
 
 
@@ -58,25 +59,35 @@ class Section(BaseModel):
 
 
 class DataSection(Section):
-    name: Literal["digits", "fashion-mnist", "image-folder"] = Field(description="the data set")
+    name: Literal[
+        "bible-kjv", "copy-recall", "digits", "digits-pixels", "fashion-mnist", "image-folder", "text-file"
+    ] = Field(description="the data set")
     folder: FilePath | None = _key(None, "where its files are; needed by image-folder")
+    path: FilePath | None = _key(None, "a text file, or a folder of them; needed by text-file")
+    context: int = _key(128, "tokens a sequence; texts and copy-recall only", ge=8, le=65_536)
     image_size: int | None = _key(None, "side in pixels; image-folder only: resize to it", ge=4, le=1024)
     search_fraction: float = _key(0.1667, "share of the training images kept for search", ge=0.01, le=0.5)
-    limit: int | None = _key(None, "use only so many training images, for trials", ge=20, le=10**9)
+    limit: int | None = _key(None, "use only so many training images or sequences, for trials", ge=20, le=10**9)
     seed: Seed = _key(0, "seed of the split between train and search")
 
 
 class SpaceSection(Section):
     name: str = _key("hybrid-vision", "the search space; `nas spaces` lists them")
     preset: str = _key("tiny", "the preset of the space")
-    resolutions: Annotated[tuple[Resolution, ...], Field(min_length=1, max_length=4), BeforeValidator(_tuple)] = Field(
-        description="input sides in pixels that the search may choose from, ascending"
+    resolutions: (
+        Annotated[tuple[Resolution, ...], Field(min_length=1, max_length=4), BeforeValidator(_tuple)] | None
+    ) = _key(None, "input sides in pixels that the search may choose from, ascending; images need them")
+    context: Annotated[tuple[Context, ...], Field(min_length=1, max_length=4), BeforeValidator(_tuple)] | None = _key(
+        None, "sequence lengths that the search may choose from, ascending; null: data.context"
+    )
+    mixers: Annotated[tuple[str, ...], Field(min_length=1, max_length=64), BeforeValidator(_tuple)] | None = _key(
+        None, "mixers that the layers may choose from; null: all of the space"
     )
 
 
 class TrainSection(Section):
-    epochs: int = _key(20, "passes over the training images", ge=1, le=100_000)
-    batch_size: int = _key(128, "images a step", ge=2, le=65_536)
+    epochs: int = _key(20, "passes over the training split", ge=1, le=100_000)
+    batch_size: int = _key(128, "images or sequences a step", ge=2, le=65_536)
     learning_rate: float = _key(0.002, "peak learning rate", gt=0, le=10)
     weight_decay: float = _key(0.05, "decoupled weight decay", ge=0, le=10)
     warmup_epochs: float = _key(1.0, "epochs of linear warm-up; less than epochs", ge=0, le=1000)
@@ -89,9 +100,10 @@ class TrainSection(Section):
 class DeviceSection(Section):
     name: str = Field(pattern=SLUG, description="names the device in files and reports; unique in the job")
     runtime: str = Field(description="what runs the network; `nas devices` lists them")
+    mode: Literal["forward", "decode"] = _key("forward", "a call: whole inputs, or one token with the state before it")
     precision: Literal["fp32"] = _key("fp32", "number format")
     threads: Threads = _key(1, "threads of the runtime")
-    batch: int = _key(1, "images a call", ge=1, le=4096)
+    batch: int = _key(1, "images or sequences a call", ge=1, le=4096)
     max_latency_ms: float | None = _key(None, "latency limit in milliseconds a call", gt=0, le=1_000_000)
     table: FilePath | None = _key(None, "a latency table measured before; nothing is measured then")
 
@@ -106,10 +118,10 @@ class SearchSection(Section):
     searcher: Literal["random", "nsga2", "predictor-nsga2"] = _key("predictor-nsga2", "the searcher")
     evaluations: int = _key(200, "unique architectures evaluated a device and seed", ge=2, le=10_000_000)
     population: int = _key(20, "architectures a generation; at most evaluations", ge=2, le=1_000_000)
-    images: int | None = _key(None, "search images an evaluation; null: all of them", ge=10, le=10**9)
-    calibration_images: int = _key(512, "training images that calibrate normalisation", ge=2, le=10**9)
+    images: int | None = _key(None, "search images or sequences an evaluation; null: all", ge=10, le=10**9)
+    calibration_images: int = _key(512, "training images or sequences that calibrate normalisation", ge=2, le=10**9)
     seeds: int = _key(1, "independent searches a device", ge=1, le=20)
-    controls: Annotated[tuple[Control, ...], Field(max_length=5), BeforeValidator(_tuple)] = _key(
+    controls: Annotated[tuple[Control, ...], Field(max_length=6), BeforeValidator(_tuple)] = _key(
         CONTROLS, "what the search is compared with at equal cost"
     )
 

@@ -22,7 +22,7 @@ from nas.progress import Progress
 from nas.report.step import report_step
 from nas.run import RunDirectory
 from nas.search.candidates import check_feasible
-from nas.search.evaluator import InheritedAccuracy
+from nas.search.evaluator import InheritedQuality
 from nas.search.front import front_frame
 from nas.search.study import evaluations_frame, hypervolume_frame, search_device
 from nas.session import Session, table_folder, validation_text, write_front
@@ -95,6 +95,7 @@ def profile_step(session: Session) -> None:
                     precision=device.precision,
                     threads=device.threads,
                     batch=device.batch,
+                    mode=device.mode,
                     workers=job.threads,
                 )
                 torch.set_num_threads(job.threads)
@@ -115,16 +116,18 @@ def search_step(session: Session) -> None:
     job, run = session.job, session.run
     if all(run.step_done(f"search:{device.name}") for device in job.devices):
         return
-    with InheritedAccuracy(run, session.supernet, session.data) as evaluate:
+    metric = session.data.metric
+    with InheritedQuality(run, session.supernet, session.data) as evaluate:
         for device in job.devices:
             if run.step_done(f"search:{device.name}"):
                 continue
             began = time.perf_counter()
             predictor = session.predictor(device)
             results = search_device(session.space, device, job.search, evaluate, predictor, job.seed, session.progress)
-            run.write_parquet(f"search/{device.name}.parquet", evaluations_frame(results))
+            run.write_parquet(f"search/{device.name}.parquet", evaluations_frame(results, metric))
             run.write_parquet(f"search/{device.name}-hypervolume.parquet", hypervolume_frame(results))
-            write_front(run, device, front_frame(session.space, results[job.search.searcher], predictor))
+            front = front_frame(session.space, results[job.search.searcher], predictor, metric)
+            write_front(run, device, front)
             run.mark_done(f"search:{device.name}", seconds=round(time.perf_counter() - began, 1))
 
 

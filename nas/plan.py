@@ -11,7 +11,7 @@ from rich.table import Table
 from nas.data import load_data
 from nas.job import Job
 from nas.search.controls import control_spaces
-from nas.training.evaluate import accuracy
+from nas.training.evaluate import evaluate, first
 from nas.training.recipe import Recipe
 from nas.training.sampler import SandwichSampler
 from nas.training.steps import SandwichStep
@@ -34,12 +34,12 @@ def estimate(job: Job) -> dict[str, tuple[str, float]]:
     step_seconds = _median([_timed(lambda i=i: step(*recipe.batch(i), i, 0)) for i in range(4)][1:])  # type: ignore[misc]
     supernet.eval()
     count = len(data.search.labels[: job.search.images])
-    images, labels = data.search.images[:200], data.search.labels[:200]
+    few = first(data.search, 200)
     evaluation = []
     for row in sampler.rows(0)[2:] if job.train.subnets > 2 else sampler.rows(0):
         network, side = supernet.extract(space.architecture(row)), space.architecture(row).input_shape[-1]
-        once = _timed(lambda n=network, s=side: accuracy(n, images, labels, data, s))  # type: ignore[misc]
-        evaluation.append(once * (count + job.search.calibration_images / 2) / len(labels))
+        once = _timed(lambda n=network, s=side: evaluate(n, few, data, s))  # type: ignore[misc]
+        evaluation.append(once * (count + job.search.calibration_images / 2) / len(few.labels))
     controls = [name for name in job.search.controls if name in control_spaces(space) and name != "random"]
     searches = (1 + len(controls)) * len(job.devices) + ("random" in job.search.controls)
     evaluations = searches * job.search.seeds * job.search.evaluations

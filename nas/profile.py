@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from hardware.device import Device
 from hardware.measure import measure
@@ -18,6 +19,7 @@ from hardware.table import LatencyTable
 from nas.progress import Progress
 from predictors import LatencyPredictor
 from search_spaces import Architecture, OperatorSpec, SearchSpace, build_network, build_operator, cost
+from search_spaces.decode import DecodeStep, decode_inputs, example_inputs
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,14 @@ def measure_table(
     precision: str = "fp32",
     threads: int = 1,
     batch: int = 1,
+    mode: str = "forward",
     workers: int = 1,
     settings: MeasureSettings | None = None,
 ) -> LatencyTable:
     """Measures ``plan`` on this machine and validates the table on the plan's held-out networks.
 
-    Operators and whole networks are timed in one interleaved session, under the same conditions.
+    Operators and whole networks are timed in one interleaved session, under the same conditions. In the mode ``decode`` a
+    call is one token with the state before the first one, for operators and networks alike.
 
     Raises:
         HardwareError: the runtime is not available here, or cannot run an operator.
@@ -111,10 +115,10 @@ def measure_table(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for spec in plan.operators:
-            items.append((spec.canonical, build_operator(spec), (torch.randn(batch, *spec.shape),)))
+            items.append((spec.canonical, *prepared(build_operator(spec), spec, batch, mode)))
         for architecture in (*plan.fit, *plan.validate):
-            inputs = (torch.randn(batch, *architecture.input_shape),)
-            items.append((network_key(architecture), build_network(architecture), inputs))
+            network = build_network(architecture)
+            items.append((network_key(architecture), *prepared(network, architecture.specs[0], batch, mode)))
     advance = progress.task(f"prepare for {runtime_name}", len(items))
     runners = runtime.prepare_many(items, workers, lambda done, total: advance(done))
     advance = progress.task(f"measure {runtime_name}", len(runners) * 4)
@@ -136,7 +140,22 @@ def measure_table(
     ).with_operators(by_key[spec.canonical] for spec in plan.operators)
     for role, networks in (("fit", plan.fit), ("validate", plan.validate)):
         table = table.with_networks((by_key[network_key(network)] for network in networks), role)
+    if mode != "forward":
+        table = table.with_header(mode=mode)
     return table.with_header(validation=LatencyPredictor(space, table).validation)
+
+
+def prepared(module: nn.Module, first: OperatorSpec, batch: int, mode: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """What a runtime times: the module, or a decoding step of it, and random inputs; ``first`` is the spec of the module or
+    of its first operator.
+
+    Raises:
+        SpaceError: the module cannot decode.
+    """
+    if mode == "forward":
+        return module, example_inputs(first, batch)
+    step = DecodeStep(module)
+    return step, decode_inputs(first, step, batch)
 
 
 def network_key(architecture: Architecture) -> str:

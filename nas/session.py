@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from hardware.table import LatencyTable
-from nas.data import ImageData, load_data
+from nas.data import Data, load_data
 from nas.errors import JobError
 from nas.job import DeviceSection, Job
 from nas.progress import Progress
@@ -33,13 +33,13 @@ class Session:
         return self.run.job
 
     @cached_property
-    def data(self) -> ImageData:
-        """The job's images."""
+    def data(self) -> Data:
+        """The job's data."""
         return load_data(self.job.data)
 
     @cached_property
     def space(self) -> SearchSpace:
-        """The job's search space, for these images."""
+        """The job's search space, for its data."""
         return space_of(self.job, self.data)
 
     @cached_property

@@ -18,21 +18,27 @@ Floats = NDArray[np.float64]
 @lru_cache(maxsize=65536)
 def work(spec: OperatorSpec) -> tuple[int, int]:
     """(MACs, activations) of one operator on one input, from the operator's own formula: nothing is built."""
-    height, width = (*spec.shape[1:], 1, 1)[:2]
-    return get_operator(spec.name).work(height, width, **dict(spec.sizes))
+    return get_operator(spec.name).work(*_extent(spec), **dict(spec.sizes))
+
+
+def _extent(spec: OperatorSpec) -> tuple[int, ...]:
+    """Height and width of an image, or the length of a sequence."""
+    if get_operator(spec.name).domain == "sequence":
+        return spec.shape[:1]
+    return (*spec.shape[1:], 1, 1)[:2]
 
 
 def spec_features(specs: list[OperatorSpec], sizes: list[str]) -> Floats:
-    """(n, 4 + sizes) logs for specs of ONE operator: MACs, activations, tokens (H x W), input channels, then every
-    size.
+    """(n, 4 + sizes) logs for specs of ONE operator: MACs, activations, tokens (H x W, or the length), input
+    channels, then every size.
 
     ``sizes`` names the columns; a size that a spec lacks counts as 0 (all are log(1 + value)).
     """
     raw = np.zeros((len(specs), 4 + len(sizes)))
     for i, spec in enumerate(specs):
         values = dict(spec.sizes)
-        tokens = int(np.prod(spec.shape[1:]))
-        raw[i] = [*work(spec), tokens, spec.shape[0], *[values.get(size, 0) for size in sizes]]
+        tokens = int(np.prod(_extent(spec)))
+        raw[i] = [*work(spec), tokens, int(np.prod(spec.shape)) // tokens, *[values.get(size, 0) for size in sizes]]
     return np.log1p(raw)
 
 

@@ -61,6 +61,14 @@ def _initial_state(module: nn.Module, batch: int, context: int) -> tuple[Tensor,
     return tuple(module.initial_state(batch, context)) if _has_state(module) else ()  # type: ignore[operator]
 
 
+def state_size(spec: OperatorSpec) -> int:
+    """Values that an operator keeps between two decoding steps for one sequence of ``spec.shape[0]`` tokens."""
+    operator = check_spec(spec)
+    if operator.decode is Operator.decode:
+        return 0
+    return operator.state_size(spec.shape[0], **dict(spec.sizes))
+
+
 def example_inputs(spec: OperatorSpec, batch: int) -> tuple[Tensor, ...]:
     """A random input of an operator, or of a network that begins with it: normal values, or tokens for an embedding."""
     operator = check_spec(spec)

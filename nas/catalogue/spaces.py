@@ -27,7 +27,7 @@ def print_spaces(as_json: bool, console: Console) -> None:
                     "genes": len(space.choices),
                     "architectures": float(space.size()),
                     "operator_specs": len(space.specs()),
-                    "resolutions": space.definition["resolutions"],
+                    "resolutions": space.definition.get("resolutions") or space.definition["context"],
                     "macs_smallest": int(smallest),
                     "macs_median": int(np.median(macs.score(sampled))),
                     "macs_largest": int(largest),
@@ -36,7 +36,8 @@ def print_spaces(as_json: bool, console: Console) -> None:
     if as_json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table("space", "genes", "architectures", "operator specs", "resolutions", "MACs: smallest, median, largest")
+    heads = ("space", "genes", "architectures", "operator specs", "resolutions or contexts")
+    table = Table(*heads, "MACs: smallest, median, largest")
     for row in rows:
         span = ", ".join(f"{row[f'macs_{size}'] / 1e6:.3g} M" for size in ("smallest", "median", "largest"))
         sides = ", ".join(map(str, row["resolutions"]))

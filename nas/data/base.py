@@ -1,19 +1,18 @@
-"""Images with an enforced three-way split.
-
-Weights see `train`, search sees `search`, and the test split can be opened once, by the report. The test split does
-not depend on `data.seed`, so that no sequence of jobs ever trains on an image another job is tested on.
-"""
+"""Images with labels, and how they are split: stratified by class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from nas.data.batches import augment, to_batch
+from nas.data.split import Data, Split, TestSplitSealed
 from nas.errors import JobError
+from nas.metric import ACCURACY, Metric
 
 if TYPE_CHECKING:
     from nas.job import DataSection
@@ -21,58 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["ImageData", "Split", "TestSplitSealed", "assemble", "split_in_two", "stratified_order"]
 
 
-class TestSplitSealed(RuntimeError):
-    """The test split was touched outside the one `open_test` call that a report makes."""
-
-    __test__ = False  # its name makes pytest take it for a test
-
-
-class Split(NamedTuple):
-    """images: uint8 (N, C, H, W); labels: int64 (N,)."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-
-
-class _Sealed:
-    """Holds the test split until `ImageData.open_test` takes it; there is no other way in."""
-
-    __slots__ = ("__reason", "__split")
-
-    def __init__(self, split: Split) -> None:
-        self.__split: Split | None = split
-        self.__reason = ""
-
-    def take(self, reason: str) -> Split:
-        if not reason.strip():
-            raise TestSplitSealed("open_test needs a reason: say which report opens the test split")
-        if self.__split is None:
-            raise TestSplitSealed(f"the test split was opened before, for: {self.__reason}; it opens once")
-        split, self.__split, self.__reason = self.__split, None, reason
-        return split
-
-    def __reduce__(self) -> NoReturn:
-        raise TestSplitSealed("a sealed test split is neither copied nor pickled: a copy could be opened again")
-
-
 @dataclass(frozen=True)
-class ImageData:
+class ImageData(Data):
     """A classification data set in memory.
 
     `mean` and `std` are per channel, on a scale of 0 to 1, of the train split only. `flips` says whether a mirrored
-    image keeps its label. `test` raises `TestSplitSealed`; `open_test` gives the split, once.
+    image keeps its label.
     """
 
-    name: str
-    class_names: tuple[str, ...]
-    train: Split
-    search: Split
-    test_split: InitVar[Split]
     flips: bool
     mean: tuple[float, ...] = field(init=False)
     std: tuple[float, ...] = field(init=False)
-    test_size: int = field(init=False)
-    _sealed: _Sealed = field(init=False, repr=False, compare=False)
 
     def __post_init__(self, test_split: Split) -> None:
         shape = self.train.images.shape[1:]
@@ -87,8 +45,7 @@ class ImageData:
         mean, std = _moments(self.train.images)
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "std", std)
-        object.__setattr__(self, "test_size", len(test_split.labels))
-        object.__setattr__(self, "_sealed", _Sealed(test_split))
+        super().__post_init__(test_split)
 
     @property
     def classes(self) -> int:
@@ -105,12 +62,24 @@ class ImageData:
         return int(self.train.images.shape[2])
 
     @property
-    def test(self) -> NoReturn:
-        raise TestSplitSealed("the test split is sealed: only the report opens it, once, with open_test(reason)")
+    def metric(self) -> Metric:
+        return ACCURACY
 
-    def open_test(self, reason: str) -> Split:
-        """The test split, the first time; TestSplitSealed (naming the first reason) every other time."""
-        return self._sealed.take(reason)
+    @property
+    def space_keys(self) -> dict[str, Any]:
+        return {"in_channels": self.in_channels, "classes": self.classes}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        normalisation = {"scale": "pixels / 255", "mean": list(self.mean), "std": list(self.std)}
+        return {"input_normalisation": normalisation, "classes": list(self.class_names)}
+
+    def batch(self, inputs: torch.Tensor, extent: int) -> torch.Tensor:
+        """uint8 ``(B, C, H, W)`` -> normalised float32 ``(B, C, extent, extent)``."""
+        return to_batch(inputs, self.mean, self.std, extent)
+
+    def augment(self, inputs: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        return augment(inputs, rng, self.flips)
 
 
 def _moments(images: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

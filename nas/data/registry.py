@@ -1,11 +1,11 @@
-"""Data sets by name. A loader is a function DataSection -> ImageData in its own module, imported when asked for."""
+"""Data sets by name. A loader is a function DataSection -> Data in its own module, imported when asked for."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, cast
 
-from nas.data.base import ImageData
+from nas.data.split import Data
 from nas.errors import JobError
 
 if TYPE_CHECKING:
@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["data_names", "load_data"]
 
 _LOADERS = {
+    "bible-kjv": "nas.data.bible_kjv",
+    "copy-recall": "nas.data.copy_recall",
     "digits": "nas.data.digits",
+    "digits-pixels": "nas.data.digits_pixels",
     "fashion-mnist": "nas.data.fashion_mnist",
     "image-folder": "nas.data.image_folder",
+    "text-file": "nas.data.text_file",
 }
 
 
@@ -25,8 +29,8 @@ def data_names() -> list[str]:
     return sorted(_LOADERS)
 
 
-def load_data(section: DataSection) -> ImageData:
+def load_data(section: DataSection) -> Data:
     """Load and split the data set of a job; JobError where its files are missing, broken or too few."""
     if section.name not in _LOADERS:
         raise JobError(f"data.name: came {section.name!r}; legal: one of {', '.join(data_names())}")
-    return cast(ImageData, importlib.import_module(_LOADERS[section.name]).load(section))
+    return cast(Data, importlib.import_module(_LOADERS[section.name]).load(section))

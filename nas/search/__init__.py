@@ -1,4 +1,4 @@
-"""Search: ask/tell searchers, Pareto tools, feasible sampling and controls. Accuracy grows, latency shrinks."""
+"""Search: ask/tell searchers, Pareto tools, feasible sampling and controls. Quality grows, latency shrinks."""
 
 from nas.search.base import Problem, Searcher, get_searcher, register, searcher_names
 from nas.search.candidates import check_feasible

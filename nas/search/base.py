@@ -73,7 +73,7 @@ class Searcher(ABC):
         self.rng = np.random.default_rng(problem.seed)
         self.seen: set[bytes] = set()  # keys of every row asked or told: none is asked again
         self.X: Rows = np.zeros((0, len(problem.space.choices)), dtype=np.int16)
-        self.accuracy: Floats = np.zeros(0)
+        self.quality: Floats = np.zeros(0)
         self.latency_ms: Floats = np.zeros(0)
 
     def ask(self, n: int) -> Rows:
@@ -84,21 +84,21 @@ class Searcher(ABC):
         self.seen.update(row_keys(X))
         return X
 
-    def tell(self, X: Rows, accuracy: Floats, latency_ms: Floats) -> None:
-        """Record evaluated rows (n, G) with their accuracies (n,) as fractions and latencies (n,) in ms."""
-        accuracy, latency_ms = np.asarray(accuracy, dtype=np.float64), np.asarray(latency_ms, dtype=np.float64)
-        for key, values in (("accuracy", accuracy), ("latency_ms", latency_ms)):
+    def tell(self, X: Rows, quality: Floats, latency_ms: Floats) -> None:
+        """Record evaluated rows (n, G) with their qualities (n,), of which more is better, and latencies (n,) in ms."""
+        quality, latency_ms = np.asarray(quality, dtype=np.float64), np.asarray(latency_ms, dtype=np.float64)
+        for key, values in (("quality", quality), ("latency_ms", latency_ms)):
             if values.shape != (len(X),) or not np.isfinite(values).all():
                 raise JobError(f"{key}: expected {len(X)} finite numbers, one a row, got {values!r}")
         self.seen.update(row_keys(X))
         self.X = np.concatenate((self.X, X)).astype(np.int16)
-        self.accuracy = np.concatenate((self.accuracy, accuracy))
+        self.quality = np.concatenate((self.quality, quality))
         self.latency_ms = np.concatenate((self.latency_ms, latency_ms))
 
     @property
     def objectives(self) -> Floats:
-        """(told, 2): what is minimised, 1 - accuracy and latency in ms."""
-        return np.column_stack((1.0 - self.accuracy, self.latency_ms))
+        """(told, 2): what is minimised, 1 - quality and latency in ms."""
+        return np.column_stack((1.0 - self.quality, self.latency_ms))
 
     @abstractmethod
     def propose(self, n: int) -> Rows:

@@ -12,6 +12,7 @@ _KEEP: dict[str, Callable[[str], bool]] = {
     "attention": lambda mixer: family(mixer) in ("attention", "linear attention", "other"),
     "ssm": lambda mixer: family(mixer) in ("ssm", "other"),
     "no-ssm": lambda mixer: family(mixer) != "ssm",
+    "linear-attention": lambda mixer: family(mixer) in ("linear attention", "other"),
 }
 
 
@@ -24,8 +25,8 @@ def control_spaces(space: SearchSpace) -> dict[str, SearchSpace]:
     """Control name -> the space it searches, by restriction of every gene whose name ends in ``.mixer``.
 
     "random" is the full space (searched by the searcher "random" at the same number of evaluations); "conv",
-    "attention" (linear attention included) and "ssm" keep that family and identity; "no-ssm" drops only the
-    state-space mixers. A control that would be the full space again, hold no member of its family, or leave a mixer
+    "attention" (linear attention included), "ssm" and "linear-attention" keep that family and identity; "no-ssm" drops
+    only the state-space mixers. A control that would be the full space again, hold no member of its family, or leave a mixer
     gene without a legal value does not exist and is left out.
     """
     genes = [(g, choice) for g, choice in enumerate(space.choices) if choice.name.endswith(".mixer")]

@@ -19,13 +19,13 @@ from search_spaces.space import SearchSpace
 class SearchResult:
     """Everything that was evaluated, in order of evaluation; no architecture appears twice.
 
-    ``X`` (n, G) canonical rows; ``accuracy`` (n,) fractions; ``latency_ms`` (n,); ``generation`` (n,) the batch, from
-    0.
+    ``X`` (n, G) canonical rows; ``quality`` (n,), of which more is better: an accuracy as a
+    fraction, or bits per byte negated; ``latency_ms`` (n,); ``generation`` (n,) the batch, from 0.
     """
 
     space: SearchSpace
     X: Rows
-    accuracy: Floats
+    quality: Floats
     latency_ms: Floats
     generation: NDArray[np.int64]
     searcher: str
@@ -33,8 +33,8 @@ class SearchResult:
 
     @property
     def objectives(self) -> Floats:
-        """(n, 2), both minimised: 1 - accuracy and latency in ms."""
-        return np.column_stack((1.0 - self.accuracy, self.latency_ms))
+        """(n, 2), both minimised: 1 - quality and latency in ms."""
+        return np.column_stack((1.0 - self.quality, self.latency_ms))
 
     def front(self) -> NDArray[np.int64]:
         """Indices of the non-dominated architectures, from the fastest to the slowest."""
@@ -42,11 +42,11 @@ class SearchResult:
         return members[np.argsort(self.latency_ms[members], kind="stable")]
 
     def knee(self) -> int:
-        """Index of the front's knee: the best trade between accuracy and latency (see `pareto.knee`)."""
+        """Index of the front's knee: the best trade between quality and latency (see `pareto.knee`)."""
         return pareto.knee(self.objectives)
 
     def hypervolume(self, reference: Sequence[float]) -> float:
-        """Dominated volume in accuracy x ms; ``reference`` is the worst point (accuracy, latency_ms): (0.1, 20.0)."""
+        """Dominated volume in quality x ms; ``reference`` is the worst point (quality, latency_ms): (0.1, 20.0)."""
         return pareto.hypervolume(self.objectives, _minimised(reference))
 
     def hypervolume_curve(self, reference: Sequence[float]) -> Floats:
@@ -66,9 +66,9 @@ def run_search(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> SearchResult:
-    """Search ``space`` for high accuracy at low latency.
+    """Search ``space`` for high quality at low latency.
 
-    ``evaluate`` maps new rows (n, G) to accuracies (n,) as fractions; it is expensive and never sees a row twice.
+    ``evaluate`` maps new rows (n, G) to qualities (n,), of which more is better; it is expensive and never sees a row twice.
     ``latency`` maps rows to ms; it is cheap. ``evaluations`` counts unique architectures, asked for in batches of
     ``population``. The search ends early when the space has no more. ``progress`` is called with (done, evaluations)
     after each batch.
@@ -89,20 +89,20 @@ def run_search(
         X = search.ask(min(population, evaluations - len(search.X)))
         if len(X) == 0:
             break
-        accuracy = np.asarray(evaluate(X), dtype=np.float64)
-        if accuracy.shape != (len(X),) or not np.isfinite(accuracy).all():
-            raise JobError(f"evaluate: expected {len(X)} finite accuracies, one a row, got {accuracy!r}")
-        search.tell(X, accuracy, problem.latency_ms(X))
+        quality = np.asarray(evaluate(X), dtype=np.float64)
+        if quality.shape != (len(X),) or not np.isfinite(quality).all():
+            raise JobError(f"evaluate: expected {len(X)} finite numbers, one a row, got {quality!r}")
+        search.tell(X, quality, problem.latency_ms(X))
         generation += [batch] * len(X)
         batch += 1
         if progress is not None:
             progress(len(search.X), evaluations)
     return SearchResult(
-        space, search.X, search.accuracy, search.latency_ms, np.array(generation, dtype=np.int64), searcher, seed
+        space, search.X, search.quality, search.latency_ms, np.array(generation, dtype=np.int64), searcher, seed
     )
 
 
 def _minimised(reference: Sequence[float]) -> tuple[float, float]:
     if len(reference) != 2:
-        raise JobError(f"reference: expected (accuracy, latency_ms), got {reference!r}")
+        raise JobError(f"reference: expected (quality, latency_ms), got {reference!r}")
     return 1.0 - float(reference[0]), float(reference[1])

@@ -1,4 +1,4 @@
-"""Inherited accuracy: what a subnet scores on the search split with the supernet's weights, each architecture once."""
+"""Inherited quality: what a subnet scores on the search split with the supernet's weights, each architecture once."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nas.data import ImageData, load_data
+from nas.data import Data, load_data
 from nas.progress import Silent
 from nas.run import RunDirectory
-from nas.training.evaluate import accuracy, calibrate, one_thread
+from nas.training.evaluate import calibrate, evaluate, first, one_thread
 from nas.training.supernet import train_supernet
 from search_spaces import Architecture, Network, Supernet
 
 CACHE = "search/evaluations.csv"
 
 
-def inherit(supernet: Supernet, architecture: Architecture, data: ImageData, calibration_images: int) -> Network:
+def inherit(supernet: Supernet, architecture: Architecture, data: Data, calibration_images: int) -> Network:
     """``architecture`` as a network of its own with the supernet's weights, batch norm calibrated, ready to use."""
     network = supernet.extract(architecture).eval()
     with one_thread():  # so that the statistics do not depend on the machine's number of cores
@@ -30,8 +30,8 @@ def inherit(supernet: Supernet, architecture: Architecture, data: ImageData, cal
     return network
 
 
-class InheritedAccuracy:
-    """``evaluate`` for `nas.search.run_search`: rows ``(n, G)`` -> accuracies ``(n,)``.
+class InheritedQuality:
+    """``evaluate`` for `nas.search.run_search`: rows ``(n, G)`` -> qualities ``(n,)``, of which more is better.
 
     Every answer is appended to the run's ``search/evaluations.csv`` before it is used, so no network is scored twice,
     neither by another searcher, seed or device nor after a kill. On the CPU ``job.threads`` worker processes of one thread
@@ -40,15 +40,16 @@ class InheritedAccuracy:
     Args:
         run: a run whose supernet is trained; holds the cache.
         supernet: in evaluation mode.
-        data: its ``search`` split scores (the job's number of images), its ``train`` split calibrates.
+        data: its ``search`` split scores (the job's number of examples), its ``train`` split calibrates.
     """
 
-    def __init__(self, run: RunDirectory, supernet: Supernet, data: ImageData) -> None:
+    def __init__(self, run: RunDirectory, supernet: Supernet, data: Data) -> None:
         self._run, self._supernet, self._data = run, supernet, data
-        self._known = {row["hash"]: float(row["accuracy"]) for row in run.read_rows(CACHE)}
+        self._metric = data.metric
+        self._known = {row["hash"]: float(row[self._metric.name]) for row in run.read_rows(CACHE)}
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> InheritedAccuracy:
+    def __enter__(self) -> InheritedQuality:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,9 +61,9 @@ class InheritedAccuracy:
         unknown = list({a.hash: a for a in architectures if a.hash not in self._known}.values())
         scores = self._in_workers(unknown) if len(unknown) > 1 and self._workers > 1 else map(self._here, unknown)
         for architecture, value in zip(unknown, scores, strict=True):
-            self._run.append_rows(CACHE, [{"hash": architecture.hash, "accuracy": repr(value)}])
+            self._run.append_rows(CACHE, [{"hash": architecture.hash, self._metric.name: repr(value)}])
             self._known[architecture.hash] = value
-        return np.array([self._known[a.hash] for a in architectures])
+        return self._metric.oriented(np.array([self._known[a.hash] for a in architectures]))
 
     @property
     def _workers(self) -> int:
@@ -80,16 +81,15 @@ class InheritedAccuracy:
         return list(self._pool.map(_score_genes, genes))
 
 
-def score(run: RunDirectory, supernet: Supernet, data: ImageData, architecture: Architecture) -> float:
-    """Share of the job's search images that ``architecture`` gets right with inherited weights, on one thread."""
+def score(run: RunDirectory, supernet: Supernet, data: Data, architecture: Architecture) -> float:
+    """The metric of ``architecture`` on the job's search examples with inherited weights, on one thread."""
     settings = run.job.search
-    images, labels = data.search.images[: settings.images], data.search.labels[: settings.images]
     network = inherit(supernet, architecture, data, settings.calibration_images)
     with one_thread():
-        return accuracy(network, images, labels, data, architecture.input_shape[-1])
+        return evaluate(network, first(data.search, settings.images), data, architecture.input_shape[-1]).value
 
 
-_worker: tuple[RunDirectory, Supernet, ImageData]  # of a worker process: set once, when it starts
+_worker: tuple[RunDirectory, Supernet, Data]  # of a worker process: set once, when it starts
 
 
 def _start_worker(folder: Path) -> None:

@@ -7,25 +7,30 @@ import json
 import numpy as np
 import pandas as pd
 
+from nas.metric import ACCURACY, Metric
 from nas.search import pareto
 from nas.search.candidates import spread
 from nas.search.driver import SearchResult
 from predictors import LatencyPredictor
-from search_spaces import SearchSpace, cost
+from search_spaces import Architecture, SearchSpace, cost
+from search_spaces.decode import state_size
 
 
-def front_frame(space: SearchSpace, results: list[SearchResult], predictor: LatencyPredictor) -> pd.DataFrame:
+def front_frame(
+    space: SearchSpace, results: list[SearchResult], predictor: LatencyPredictor, metric: Metric = ACCURACY
+) -> pd.DataFrame:
     """The Pareto front over all ``results`` (the seeds of one search), from the fastest to the slowest.
 
-    Columns hash, accuracy (inherited, search split), latency_ms with its 90 % interval latency_low_ms and
-    latency_high_ms, macs, parameters, resolution, knee (the best trade-off), genes (JSON text of the architecture).
+    Columns hash, the metric's name (inherited, search split), latency_ms with its 90 % interval latency_low_ms and
+    latency_high_ms, macs, parameters, resolution (or, of sequences: state, the values kept between
+    two decoding steps, and context), knee (the best trade-off), genes (JSON text of the architecture).
     """
     rows = np.concatenate([result.X for result in results])
-    accuracy = np.concatenate([result.accuracy for result in results])
+    quality = np.concatenate([result.quality for result in results])
     rows, first = np.unique(rows, axis=0, return_index=True)
-    accuracy = accuracy[first]
+    quality = quality[first]
     latency = predictor.predict(rows)
-    objectives = np.column_stack((1 - accuracy, latency.mean_ms))
+    objectives = np.column_stack((1 - quality, latency.mean_ms))
     members = np.flatnonzero(pareto.non_dominated(objectives))
     members = members[np.argsort(latency.mean_ms[members], kind="stable")]
     knee = members[pareto.knee(objectives[members])]
@@ -33,17 +38,26 @@ def front_frame(space: SearchSpace, results: list[SearchResult], predictor: Late
     return pd.DataFrame(
         {
             "hash": [a.hash for a in architectures],
-            "accuracy": accuracy[members],
+            metric.name: metric.oriented(quality[members]),
             "latency_ms": latency.mean_ms[members],
             "latency_low_ms": latency.low_ms[members],
             "latency_high_ms": latency.high_ms[members],
             "macs": [sum(cost(spec).macs for spec in a.specs) for a in architectures],
             "parameters": [sum(cost(spec).parameters for spec in a.specs) for a in architectures],
-            "resolution": [a.values["resolution"] for a in architectures],
+            **_inputs(architectures),
             "knee": members == knee,
             "genes": [json.dumps(a.to_json(), separators=(",", ":")) for a in architectures],
         }
     )
+
+
+def _inputs(architectures: list[Architecture]) -> dict[str, list[int]]:
+    """The gene of the input's size, and for sequences the size of the decoding state."""
+    extent = architectures[0].space.choices[0].name
+    sizes = [a.values[extent] for a in architectures]
+    if extent != "context":
+        return {extent: sizes}
+    return {"state": [sum(state_size(spec) for spec in a.specs) for a in architectures], extent: sizes}
 
 
 def choose_members(front: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Predictor-guided NSGA-II: evolve on predicted accuracy, evaluate the predicted front, learn, repeat.
+"""Predictor-guided NSGA-II: evolve on predicted quality, evaluate the predicted front, learn, repeat.
 
 Sources: Lu et al., "NSGANetV2: evolutionary multi-objective surrogate-assisted NAS", 2020 (rounds of surrogate NSGA-II
 and the choice of a spread subset of its front); the infill of uncertain rows follows the exploration term of upper
@@ -16,7 +16,7 @@ from nas.search.nsga2 import breed, evolve, survivors
 from predictors.accuracy import AccuracyPredictor
 from search_spaces.space import row_keys
 
-EXPLORE = 0.5  # weight of the predictor's standard deviation in the accuracy that the inner search maximises
+EXPLORE = 0.5  # weight of the predictor's standard deviation in the quality that the inner search maximises
 GENERATIONS = 25
 INNER_POPULATION = 100
 UNCERTAIN = 0.2  # share of a batch that goes to the least certain rows near the predicted front
@@ -33,7 +33,7 @@ class PredictorNSGA2(Searcher):
         first = max(min(self.problem.population, self.problem.evaluations // 2), 8)
         if len(self.X) < first:
             return self._first_sample(n)
-        predictor = AccuracyPredictor(self.space, seed=self.problem.seed).fit(self.X, self.accuracy)
+        predictor = AccuracyPredictor(self.space, seed=self.problem.seed).fit(self.X, self.quality)
 
         def objectives(X: Rows) -> Floats:
             mean, std = predictor.predict(X)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from nas.errors import JobError
 from nas.job import DeviceSection, SearchSection
+from nas.metric import ACCURACY, Metric
 from nas.progress import Progress
 from nas.search.base import Rows, Scores
 from nas.search.candidates import check_feasible
@@ -76,15 +77,15 @@ def _shifted(advance: Callable[..., None], before: int, note: str) -> Callable[[
 
 
 def reference_point(results: dict[str, list[SearchResult]]) -> tuple[float, float]:
-    """The worst corner (accuracy, latency_ms) over all searches of a device, a little further out: one reference for all."""
+    """The worst corner (quality, latency_ms) over all searches of a device, a little further out: one reference for all."""
     every = [result for group in results.values() for result in group]
-    accuracy = min(float(result.accuracy.min()) for result in every)
+    quality = min(float(result.quality.min()) for result in every)
     latency = max(float(result.latency_ms.max()) for result in every)
-    return accuracy - 0.01, latency * 1.01
+    return quality - 0.01, latency * 1.01
 
 
-def evaluations_frame(results: dict[str, list[SearchResult]]) -> pd.DataFrame:
-    """Columns search, seed, order, hash, accuracy, latency_ms: every evaluation of every search, in order."""
+def evaluations_frame(results: dict[str, list[SearchResult]], metric: Metric = ACCURACY) -> pd.DataFrame:
+    """Columns search, seed, order, hash, the metric's name, latency_ms: every evaluation of every search, in order."""
     frames = []
     for name, group in results.items():
         for result in group:
@@ -94,7 +95,7 @@ def evaluations_frame(results: dict[str, list[SearchResult]]) -> pd.DataFrame:
                 "seed": result.seed,
                 "order": np.arange(len(hashes)),
                 "hash": hashes,
-                "accuracy": result.accuracy,
+                metric.name: metric.oriented(result.quality),
                 "latency_ms": result.latency_ms,
             }
             frames.append(pd.DataFrame(columns))

@@ -1,6 +1,6 @@
 """Training: the supernet once, or one architecture alone with the same recipe."""
 
-from nas.training.evaluate import accuracy, calibrate, predictions
+from nas.training.evaluate import calibrate, evaluate
 from nas.training.recipe import Recipe
 from nas.training.sampler import SandwichSampler
 from nas.training.steps import PlainStep, SandwichStep
@@ -13,7 +13,6 @@ __all__ = [
     "SandwichStep",
     "Trainer",
     "TrainingFailed",
-    "accuracy",
     "calibrate",
-    "predictions",
+    "evaluate",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from nas.data import ImageData, augment, epoch_order, step_rng
+from nas.data import Data, epoch_order, step_rng
 
 if TYPE_CHECKING:
     from nas.job import TrainSection
@@ -24,9 +24,9 @@ class Recipe:
         device: where the batches are wanted.
     """
 
-    def __init__(self, settings: TrainSection, data: ImageData, seed: int, device: str = "cpu") -> None:
+    def __init__(self, settings: TrainSection, data: Data, seed: int, device: str = "cpu") -> None:
         self.settings, self.data, self.seed, self.device = settings, data, seed, device
-        self.images, self.labels = data.train
+        self.inputs, self.labels = data.train
         self.epoch_steps = max(len(self.labels) // settings.batch_size, 1)
         self.steps = settings.epochs * self.epoch_steps
 
@@ -50,11 +50,11 @@ class Recipe:
         return self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
     def batch(self, step: int, attempt: int = 0) -> tuple[Tensor, Tensor]:
-        """uint8 images ``(B, C, H, W)``, augmented, and int64 labels ``(B,)`` of a step."""
+        """Stored inputs (images ``(B, C, H, W)`` or tokens ``(B, L)``), augmented, and labels of a step."""
         epoch, position = divmod(step, self.epoch_steps)
         order = epoch_order(len(self.labels), self.seed + 7919 * attempt, epoch)
         chosen = order[position * self.settings.batch_size : (position + 1) * self.settings.batch_size]
-        images, labels = self.images[chosen], self.labels[chosen]
+        inputs, labels = self.inputs[chosen], self.labels[chosen]
         if self.settings.augment:
-            images = augment(images, step_rng(self.seed, step, attempt), self.data.flips)
-        return images.to(self.device), labels.to(self.device)
+            inputs = self.data.augment(inputs, step_rng(self.seed, step, attempt))
+        return inputs.to(self.device), labels.to(self.device)

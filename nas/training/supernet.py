@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from nas.data import ImageData
+from nas.data import Data
 from nas.job import Job
+from nas.job_checks import space_definition
 from nas.progress import Progress
 from nas.run import RunDirectory
 from nas.training.checkpoint import RunStore
@@ -19,10 +20,9 @@ from search_spaces import SearchSpace, Supernet, make_space
 WEIGHTS, LOG, CHECKPOINT = "train/supernet.safetensors", "train/log.csv", "train/checkpoint.safetensors"
 
 
-def space_of(job: Job, data: ImageData) -> SearchSpace:
-    """The job's search space for the images and classes of ``data``."""
-    definition = {**job.space.model_dump(mode="json"), "in_channels": data.in_channels, "classes": data.classes}
-    return make_space(definition)
+def space_of(job: Job, data: Data) -> SearchSpace:
+    """The job's search space for the inputs and answers of ``data``."""
+    return make_space({**space_definition(job), **data.space_keys})
 
 
 def training_device() -> str:
@@ -30,7 +30,7 @@ def training_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def train_supernet(run: RunDirectory, data: ImageData, progress: Progress) -> Supernet:
+def train_supernet(run: RunDirectory, data: Data, progress: Progress) -> Supernet:
     """The run's supernet in evaluation mode: trained now, resumed from its last checkpoint, or read if it is done."""
     job = run.job
     supernet = Supernet(space_of(job, data), seed=job.seed).to(training_device())
@@ -42,10 +42,11 @@ def train_supernet(run: RunDirectory, data: ImageData, progress: Progress) -> Su
     step = SandwichStep(supernet, sampler, data, job.train.label_smoothing)
     recipe = Recipe(job.train, data, job.seed, training_device())
     trainer = Trainer(supernet, step, recipe, RunStore(run, CHECKPOINT), job.train.checkpoint_steps)
-    advance = progress.task("train supernet", recipe.steps)
+    advance, metric = progress.task("train supernet", recipe.steps), data.metric
     trainer.run(
         lambda done, _, metrics: advance(
-            done, f"loss {metrics['loss']:.3f}, smallest {metrics['smallest_accuracy']:.0%} right"
+            done,
+            f"loss {metrics['loss']:.3f}, {metric.title} of the smallest {metric.text(metrics[f'smallest_{metric.name}'])}",
         )
     )
     run.write_csv(LOG, pd.DataFrame(trainer.log))

@@ -120,7 +120,8 @@ def test_splits_of_the_wrong_kind_are_refused(bad: Any) -> None:
 
 
 def test_names() -> None:
-    assert data_names() == ["digits", "fashion-mnist", "image-folder"]
+    images, sequences = ["digits", "fashion-mnist", "image-folder"], ["digits-pixels", "text-file"]
+    assert data_names() == sorted([*images, *sequences, "bible-kjv", "copy-recall"])
 
 
 # Fashion-MNIST

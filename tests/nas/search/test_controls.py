@@ -15,6 +15,7 @@ FAMILIES = {
     "attention": {"attention", "linear attention", "other"},
     "ssm": {"ssm", "other"},
     "no-ssm": {"conv", "attention", "linear attention", "other"},
+    "linear-attention": {"linear attention", "other"},
 }
 
 
@@ -31,7 +32,7 @@ def mixers(space: SearchSpace, X: np.ndarray) -> set[str]:
 
 def test_every_control_uses_its_families_and_all_of_them(known: Any) -> None:
     spaces = control_spaces(known.space)
-    assert tuple(spaces) == control_names() == ("random", "conv", "attention", "ssm", "no-ssm")
+    assert tuple(spaces) == control_names() == ("random", "conv", "attention", "ssm", "no-ssm", "linear-attention")
     assert spaces["random"] is known.space
     full = mixers(known.space, known.space.sample(3000, np.random.default_rng(0)))
     for name, families in FAMILIES.items():

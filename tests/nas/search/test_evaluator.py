@@ -1,4 +1,4 @@
-"""Inherited accuracy: the same number here and in worker processes, counted once, and right."""
+"""Inherited quality: the same number here and in worker processes, counted once, and right."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from nas.data import load_data, to_batch
 from nas.job_file import parse_job
 from nas.progress import Silent
 from nas.run import RunDirectory
-from nas.search.evaluator import CACHE, InheritedAccuracy, inherit
+from nas.search.evaluator import CACHE, InheritedQuality, inherit
 from nas.training.supernet import train_supernet
 
 JOB = {
@@ -34,7 +34,7 @@ def test_workers_and_this_process_agree_and_the_cache_answers(run: RunDirectory)
     data = load_data(run.job.data)
     supernet = train_supernet(run, data, Silent())
     rows = supernet.space.sample(6, np.random.default_rng(0))
-    with InheritedAccuracy(run, supernet, data) as evaluate:
+    with InheritedQuality(run, supernet, data) as evaluate:
         in_workers = evaluate(rows)
         alone = [evaluate._here(supernet.space.architecture(row)) for row in rows]
     assert in_workers.tolist() == alone
@@ -43,7 +43,7 @@ def test_workers_and_this_process_agree_and_the_cache_answers(run: RunDirectory)
     with torch.no_grad():
         for parameter in supernet.parameters():
             parameter.zero_()  # a second evaluation would now differ
-    with InheritedAccuracy(run, supernet, data) as again:
+    with InheritedQuality(run, supernet, data) as again:
         assert again(rows).tolist() == alone
     assert len(run.read_rows(CACHE)) == 6
 
@@ -52,7 +52,7 @@ def test_score_counts_right_answers_on_the_search_split(run: RunDirectory) -> No
     data = load_data(run.job.data)
     supernet = train_supernet(run, data, Silent())
     architecture = supernet.space.architecture(supernet.space.sample(1, np.random.default_rng(9))[0])
-    with InheritedAccuracy(run, supernet, data) as evaluate:
+    with InheritedQuality(run, supernet, data) as evaluate:
         value = evaluate(supernet.space.matrix([architecture]))[0]
     network = inherit(supernet, architecture, data, 32)
     right = 0

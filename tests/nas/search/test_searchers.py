@@ -15,7 +15,7 @@ from nas.search.driver import SearchResult
 from search_spaces.space import SearchSpace, row_keys
 from search_spaces.spaces import make_space
 
-REFERENCE = (0.0, 3.0)  # (accuracy, latency_ms)
+REFERENCE = (0.0, 3.0)  # (quality, latency_ms)
 
 
 def search(known: Any, name: str, evaluate: Any = None, **changes: Any) -> SearchResult:
@@ -24,7 +24,7 @@ def search(known: Any, name: str, evaluate: Any = None, **changes: Any) -> Searc
 
 
 def same(a: SearchResult, b: SearchResult) -> bool:
-    return all(np.array_equal(getattr(a, f), getattr(b, f)) for f in ("X", "accuracy", "latency_ms", "generation"))
+    return all(np.array_equal(getattr(a, f), getattr(b, f)) for f in ("X", "quality", "latency_ms", "generation"))
 
 
 @pytest.mark.parametrize("name", searcher_names())
@@ -39,7 +39,7 @@ class TestEverySearcher:
         assert np.array_equal(known.space.canonicalise(result.X), result.X)
         assert (result.latency_ms <= limit).all()
         assert np.array_equal(result.latency_ms, known.latency(result.X))
-        assert np.array_equal(result.accuracy, known.accuracy(result.X))
+        assert np.array_equal(result.quality, known.accuracy(result.X))
         assert result.generation.tolist() == [0] * 12 + [1] * 12 + [2] * 12
 
     def test_same_seed_same_search_and_other_seed_another(self, known: Any, name: str) -> None:
@@ -139,13 +139,13 @@ def test_result_front_and_curve_agree_with_its_hypervolume(known: Any) -> None:
     result = search(known, "nsga2")
     front = result.front()
     assert (np.diff(result.latency_ms[front]) >= 0).all()
-    assert (np.diff(result.accuracy[front]) >= 0).all()
+    assert (np.diff(result.quality[front]) >= 0).all()
     assert result.knee() in front
     curve = result.hypervolume_curve(REFERENCE)
     assert (np.diff(curve) >= 0).all()
     assert curve[-1] == pytest.approx(result.hypervolume(REFERENCE))
     area, worst = 0.0, REFERENCE[0]  # by rectangles, from the fastest on
-    for i, accuracy in zip(front, result.accuracy[front], strict=True):
+    for i, accuracy in zip(front, result.quality[front], strict=True):
         area += max(accuracy - worst, 0.0) * max(REFERENCE[1] - result.latency_ms[i], 0.0)
         worst = max(worst, accuracy)
     assert area == pytest.approx(result.hypervolume(REFERENCE))
@@ -177,7 +177,7 @@ def test_wrong_arguments_are_named(known: Any) -> None:
         search(known, "random", evaluations=0)
     with pytest.raises(JobError, match="max_latency_ms: must be a positive"):
         search(known, "random", max_latency_ms=-2.0)
-    with pytest.raises(JobError, match="evaluate: expected 12 finite accuracies"):
+    with pytest.raises(JobError, match="evaluate: expected 12 finite numbers"):
         search(known, "random", lambda X: np.full(len(X), np.nan))
     with pytest.raises(JobError, match="latency: expected 12 finite"):
         run_search(known.space, "random", known.accuracy, lambda X: np.zeros(3), evaluations=12, population=12)
