@@ -137,10 +137,10 @@ def test_chunks_cover_the_tokens_and_are_short(tokens: int) -> None:
 
 def test_two_directional_ssd_treats_both_ends_alike() -> None:
     """With equal parameters in both directions, reversing the tokens of a 1-D image reverses the output."""
-    from search_spaces.operators.ssd import SSD
+    from search_spaces.operators.ssd_mixers import SSD
 
     torch.manual_seed(0)
-    ssd = SSD(dim=8, heads=2, head_dim=4, state=4).eval()
+    ssd = SSD(dim=8, heads=2, head_dim=4, state=4, scans=2).eval()
     with torch.no_grad():
         for parameter in (ssd.step_bias, ssd.log_rate):
             parameter[1] = parameter[0]
@@ -151,7 +151,7 @@ def test_two_directional_ssd_treats_both_ends_alike() -> None:
 
 
 def test_non_causal_ssd_equals_the_sum_over_tokens() -> None:
-    from search_spaces.operators.ssd import NonCausalSSD
+    from search_spaces.operators.ssd_mixers import NonCausalSSD
 
     torch.manual_seed(0)
     mixer = NonCausalSSD(dim=8, heads=2, head_dim=4, state=3).double()
@@ -160,7 +160,7 @@ def test_non_causal_ssd_equals_the_sum_over_tokens() -> None:
     weight = torch.log1p((step + mixer.step_bias[0]).exp()) * mixer.log_rate[0].exp()
     state = sum(weight[:, t, :, None, None] * values[:, t, :, :, None] * b[:, t, None, None, :] for t in range(10)) / 10
     wanted = torch.stack([(state * c[:, t, None, None, :]).sum(-1) for t in range(10)], 1)
-    torch.testing.assert_close(mixer.mix(values, step, b, c), wanted)
+    torch.testing.assert_close(mixer.mix(values, step, b, c, 2, 5), wanted)
 
 
 def test_attention_equals_torchs_own() -> None:
