@@ -93,8 +93,9 @@ class Hyena2d(Operator):
         streams = self.project(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         values, *gates = self.short(streams).chunk(self.order + 1, 1)
         filters = spectrum(self.long_filters(height, width), rows, columns)
-        parts = zip(gates, filters[0].chunk(self.order), filters[1].chunk(self.order), self.skip.chunk(self.order))
-        for gate, filter_real, filter_imaginary, skip in parts:
+        real_parts, imaginary_parts = (part.chunk(self.order) for part in filters)
+        for n, (gate, skip) in enumerate(zip(gates, self.skip.chunk(self.order), strict=True)):
+            filter_real, filter_imaginary = real_parts[n], imaginary_parts[n]
             real, imaginary = spectrum(full_precision(values), rows, columns)
             mixed_real = real * filter_real - imaginary * filter_imaginary
             mixed_imaginary = real * filter_imaginary + imaginary * filter_real

@@ -64,7 +64,7 @@ def circular_convolution() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op = SpectralGate(dim=3, grid=6, modes=6).double()
     with torch.no_grad():
-        op.gate += torch.randn(op.gate.shape).double()
+        op.gate.add_(torch.randn(op.gate.shape))
         gate = torch.complex(op.gate[0], op.gate[1]).roll(-3, 1)  # DC first, as torch orders frequencies
         kernel = torch.fft.irfft2(gate, s=(6, 6))
         x = torch.randn(2, 3, 6, 6).double()

@@ -1,0 +1,62 @@
+"""GLU against timm's; the depthwise MLP against PVTv2's (timm) and SegFormer's (transformers)."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor, nn
+
+from search_spaces.operators.channel_mixers import GLU, DeepMLP, DepthwiseMLP
+from search_spaces.references.published.packages import timm_module
+from search_spaces.references.registry import published
+
+
+@published("glu", "GluMlp with a sigmoid (timm)", "timm")
+def timm_glu() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    op, theirs = GLU(dim=6, ratio=2).double(), timm_module("timm.layers").GluMlp(6, 24, gate_last=False).double()
+    theirs.load_state_dict({k.replace("gate_up", "fc1").replace("down", "fc2"): v for k, v in op.state_dict().items()})
+    x = torch.randn(2, 6, 4, 5).double()
+    with torch.no_grad():
+        return op(x), theirs(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+@published("deep_mlp", "Mlp (timm) at depth 2", "timm")
+def timm_mlp() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    op, theirs = DeepMLP(dim=6, ratio=3, depth=2).double(), timm_module("timm.layers").Mlp(6, 18).double()
+    theirs.load_state_dict({k.replace("first", "fc1").replace("last", "fc2"): v for k, v in op.state_dict().items()})
+    x = torch.randn(2, 6, 4, 5).double()
+    with torch.no_grad():
+        return op(x), theirs(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def _with_weights(op: DepthwiseMLP, first: nn.Module, near: nn.Module, last: nn.Module) -> None:
+    with torch.no_grad():
+        for mine, other in ((op.up, first), (op.depthwise, near), (op.down, last)):
+            other.weight.copy_(mine.weight.view_as(other.weight))
+            other.bias.copy_(mine.bias)
+
+
+@published("depthwise_mlp", "MlpWithDepthwiseConv of PVTv2 (timm)", "timm")
+def pvt() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    op = DepthwiseMLP(dim=6, ratio=3, kernel=3, shortcut=0).double()
+    theirs = timm_module("timm.models.pvt_v2").MlpWithDepthwiseConv(6, 18).double()
+    _with_weights(op, theirs.fc1, theirs.dwconv, theirs.fc2)
+    x = torch.randn(2, 6, 4, 5).double()
+    with torch.no_grad():
+        return op(x), theirs(x.flatten(2).transpose(1, 2), [4, 5]).transpose(1, 2).reshape(x.shape)
+
+
+@published("depthwise_mlp", "SegformerMixMLP (transformers)", "transformers")
+def segformer() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    op = DepthwiseMLP(dim=6, ratio=3, kernel=3, shortcut=0).double()
+    config = SimpleNamespace(hidden_act="gelu", hidden_dropout_prob=0.0)
+    theirs = timm_module("transformers.models.segformer.modeling_segformer").SegformerMixMLP(config, 6, 18).double()
+    _with_weights(op, theirs.fc1, theirs.dwconv.dwconv, theirs.fc2)
+    x = torch.randn(2, 6, 4, 5).double()
+    with torch.no_grad():
+        return op(x), theirs(x.flatten(2).transpose(1, 2), 4, 5).transpose(1, 2).reshape(x.shape)
