@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-ROLES = ("mixer", "channel_mixer", "stem", "downsample", "position", "head")
+# an "edge" is an operator between two points of a cell, without a residual of its own
+ROLES = ("mixer", "channel_mixer", "stem", "downsample", "position", "edge", "head")
 FAMILIES = ("conv", "attention", "ssm", "linear attention", "spectral", "mlp", "pool", "other")
 DOMAINS = ("image", "sequence")
 

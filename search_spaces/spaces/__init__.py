@@ -10,9 +10,15 @@ import yaml
 
 from search_spaces.errors import SpaceError
 from search_spaces.space import SearchSpace
-from search_spaces.spaces import custom, hybrid_sequence, hybrid_vision
+from search_spaces.spaces import custom, hybrid_sequence, hybrid_vision, nas_bench_201, nas_bench_macro
 
-_SPACES = {"hybrid-vision": hybrid_vision, "hybrid-sequence": hybrid_sequence, "custom": custom}
+_SPACES = {
+    "hybrid-vision": hybrid_vision,
+    "hybrid-sequence": hybrid_sequence,
+    "nas-bench-201": nas_bench_201,
+    "nas-bench-macro": nas_bench_macro,
+    "custom": custom,
+}
 
 
 def space_names() -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from search_spaces.errors import SpaceError
 from search_spaces.operators import get_operator
+from search_spaces.operators.frame import halved
+from search_spaces.spec import OperatorSpec
 
 
 def offered(names: tuple[str, ...], **sizes: tuple[int, ...]) -> dict[str, Mapping[str, tuple[int, ...]]]:
@@ -41,3 +43,43 @@ def count(name: str, value: Any, default: int, least: int) -> int:
     if type(value) is not int or not least <= value <= 100_000:
         raise SpaceError(f"space: {name}: got {value!r}; legal: an integer from {least} to 100000")
     return int(value)
+
+
+def tabular(name: str, definition: Mapping[str, Any], classes: Mapping[str, int], side: int) -> dict[str, Any]:
+    """The whole definition of a benchmark's space: preset (the first of ``classes`` unless given), one resolution,
+    in_channels and classes.
+
+    Raises:
+        SpaceError: an argument is unknown or illegal.
+    """
+    legal = ("preset", "resolutions", "in_channels", "classes")
+    for key in definition:
+        if key not in legal:
+            raise SpaceError(f"space: unknown key {key!r}; legal: name, {', '.join(legal)}")
+    preset = definition.get("preset", next(iter(classes)))
+    if not isinstance(preset, str) or preset not in classes:
+        raise SpaceError(f"space: preset: got {preset!r}; legal: {', '.join(classes)}")
+    given = definition.get("resolutions")
+    resolutions = ascending("resolutions", [side] if given is None else given, 8, 512)
+    if len(resolutions) != 1:
+        raise SpaceError(f"space: resolutions: got {list(resolutions)!r}; legal: one integer, {name} has no other")
+    return {
+        "name": name,
+        "preset": preset,
+        "resolutions": list(resolutions),
+        "in_channels": count("in_channels", definition.get("in_channels"), 3, 1),
+        "classes": count("classes", definition.get("classes"), classes[preset], 2),
+    }
+
+
+def fixed(name: str, shape: tuple[int, ...], **sizes: int) -> Callable[[], OperatorSpec]:
+    """The ``spec`` of a slot without genes."""
+    spec = OperatorSpec.of(name, shape, **sizes)
+    return lambda: spec
+
+
+def halvings(side: int, times: int) -> int:
+    """``side`` after ``times`` halvings, rounded up."""
+    for _ in range(times):
+        side = halved(side)
+    return side
