@@ -12,8 +12,6 @@ from search_spaces.operators.layers import SequenceResidual
 from search_spaces.spec import OperatorSpec
 from search_spaces.supernet import Network
 
-POINTWISE = ("channel_mixer", "stem")  # treat every token by itself, unless they have a decoding form
-
 
 class DecodeStep(nn.Module):
     """One token and the state before it -> the output and the state after it: ``(x, *state) -> (y, *state)``.
@@ -28,6 +26,7 @@ class DecodeStep(nn.Module):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.parts = nn.ModuleList(module.children() if isinstance(module, Network) else [module])
+        self.wiring = module.wiring if isinstance(module, Network) else [("", "")]
         self.tensors = [len(_initial_state(part, 1, 1)) for part in self.parts]
 
     def initial_state(self, batch: int, context: int) -> tuple[Tensor, ...]:
@@ -36,13 +35,17 @@ class DecodeStep(nn.Module):
 
     def forward(self, x: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
         after: list[Tensor] = []
-        for part, tensors in zip(self.parts, self.tensors, strict=True):
+        values: dict[str, Tensor] = {}  # as in `Network`
+        for part, tensors, (source, target) in zip(self.parts, self.tensors, self.wiring, strict=True):
+            x = values[source] if source else x
             if _has_state(part):
                 x, *new = part.decode(x, *state[:tensors])  # type: ignore[operator]
                 state = state[tensors:]
                 after += new
             else:
                 x = part(x.unsqueeze(1)).squeeze(1)
+            if target:
+                x = values[target] = values[target] + x if target in values else x
         return x, *after
 
 
@@ -52,7 +55,7 @@ def _has_state(module: nn.Module) -> bool:
     assert isinstance(operator, Operator)
     if type(operator).decode is not Operator.decode:
         return True
-    if operator.domain == "sequence" and (operator.role in POINTWISE or operator.name == "next_token_head"):
+    if operator.domain == "sequence" and operator.role == "channel_mixer":
         return False
     raise SpaceError(f"operator {operator.name!r}: cannot decode token by token")
 

@@ -1,4 +1,4 @@
-"""A stand-alone package: weights, readable source, ONNX, and a manifest with the parity figures."""
+"""A stand-alone package: weights, readable source, ONNX, ExecuTorch, and a manifest with the parity figures."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hardware.errors import HardwareError
 from nas.errors import JobError
+from nas.export.decode import decoding_parity
 from nas.export.parity import Parity, compare
 from nas.export.source import module_of, network_source
 from search_spaces import Architecture, Network
 
-TOLERANCE = {"model.py": 1e-6, "model.onnx": 1e-4}  # relative
+TOLERANCE = {"model.py": 1e-6, "model.onnx": 1e-4, "model.pte": 1e-4, "decode.onnx": 1e-4}  # relative
+DECODED = 4  # sequences that are decoded token by token for the parity
 
 
 def export_package(
@@ -29,18 +32,21 @@ def export_package(
     inputs: Tensor,
     facts: Mapping[str, Any],
     formats: Sequence[str] = ("onnx",),
+    decode: bool = False,
 ) -> dict[str, Any]:
     """Writes the package of ``architecture`` to ``folder`` and proves it equal to ``network``.
 
     The folder appears complete or not at all; one that is there already is replaced.
 
     Args:
-        folder: gets ``architecture.json``, ``model.safetensors``, ``model.py``, ``model.onnx`` and ``manifest.json``.
+        folder: gets ``architecture.json``, ``model.safetensors``, ``model.py``, ``manifest.json`` and the formats' files.
         architecture: what is exported.
         network: it, with the weights that were searched, in evaluation mode.
-        inputs: normalised images ``(N, C, H, W)`` on which outputs are compared.
+        inputs: normalised images ``(N, C, H, W)`` or tokens ``(N, L)`` on which outputs are compared.
         facts: goes into the manifest (accuracy, latency, normalisation, class names).
-        formats: ``"onnx"`` or nothing.
+        formats: ``"onnx"`` (``model.onnx``), ``"executorch"`` (``model.pte``), both or none. Where ExecuTorch
+            is missing or lacks an operator, the manifest says so instead.
+        decode: adds ``decode.onnx`` to ONNX: one token and the state before it -> scores and the state after it.
 
     Returns:
         The manifest.
@@ -58,6 +64,13 @@ def export_package(
     parity = {"model.py": compare(network, _rebuilt(partial), inputs)}
     if "onnx" in formats:
         parity["model.onnx"] = compare(network, _onnx(network, inputs[:1], partial / "model.onnx"), inputs)
+    if "onnx" in formats and decode:
+        parity["decode.onnx"] = decoding_parity(network, inputs[:DECODED], partial / "decode.onnx")
+    if "executorch" in formats:
+        try:
+            parity["model.pte"] = compare(network, _pte(network, inputs[:1], partial / "model.pte"), inputs)
+        except HardwareError as error:
+            facts = {**facts, "not_exported": {"model.pte": str(error)}}
     for name, figures in parity.items():
         if not figures.max_relative <= TOLERANCE[name]:
             raise JobError(
@@ -80,11 +93,15 @@ def _manifest(
     return {
         "architecture": architecture.hash,
         "space": architecture.space.definition,
-        "input": {"name": "input", "shape": [1, *architecture.input_shape], "dtype": "float32"},
+        "input": {"name": "input", "shape": [1, *architecture.input_shape], "dtype": _dtype(architecture)},
         "parity": {name: figures.to_json() for name, figures in parity.items()},
         **facts,
         "files": files,
     }
+
+
+def _dtype(architecture: Architecture) -> str:
+    return "int64" if len(architecture.input_shape) == 1 else "float32"
 
 
 def _rebuilt(folder: Path) -> torch.nn.Module:
@@ -105,3 +122,14 @@ def _onnx(network: Network, example: Tensor, path: Path) -> Any:
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda x: session.run(None, {name: x.numpy()})[0]
+
+
+def _pte(network: Network, example: Tensor, path: Path) -> Any:
+    """Exports to ``path`` and gives a call that runs the file in ExecuTorch."""
+    from hardware.runtimes.executorch import ExecuTorchProgram
+    from hardware.runtimes.executorch_export import export_executorch
+
+    model = export_executorch(network, (example,))
+    program = ExecuTorchProgram(model)
+    path.write_bytes(model)
+    return program

@@ -15,10 +15,10 @@ class Parity:
     """How far two outputs are apart.
 
     Attributes:
-        images: inputs compared.
+        images: inputs compared (images or sequences).
         max_absolute: largest difference of any class score.
         max_relative: that over the largest class score.
-        same_class: share of the inputs with the same predicted class.
+        same_class: share of the predictions (one an image, or one a token) with the same class.
     """
 
     images: int
@@ -38,8 +38,8 @@ def relative_error(expected: np.ndarray, got: np.ndarray) -> float:
 
 @torch.no_grad()
 def compare(reference: Callable[[Tensor], Tensor], other: Callable[[Tensor], Tensor], inputs: Tensor) -> Parity:
-    """`Parity` of two networks on ``inputs`` ``(N, C, H, W)``; each maps a batch of one to class scores ``(1, classes)``."""
+    """`Parity` of two networks on ``inputs`` ``(N, ...)``; each maps a batch of one to scores ``(1, ..., classes)``."""
     expected = np.concatenate([np.asarray(reference(x)) for x in inputs.split(1)])
     got = np.concatenate([np.asarray(other(x)) for x in inputs.split(1)])
-    same = float((expected.argmax(1) == got.argmax(1)).mean())
+    same = float((expected.argmax(-1) == got.argmax(-1)).mean())
     return Parity(len(inputs), float(np.abs(expected - got).max()), relative_error(expected, got), same)

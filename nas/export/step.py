@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from hardware.device import conditions
 from hardware.measure import measure
 from hardware.runtimes import get_runtime
 from hardware.settings import MeasureSettings
-from nas.data import to_batch
 from nas.errors import JobError
 from nas.export.package import export_package
 from nas.job import DeviceSection
+from nas.profile import prepared
 from nas.search.evaluator import inherit, score
 from nas.search.front import choose_members
 from nas.session import Session, read_front
@@ -70,30 +71,36 @@ def export_member(session: Session, device: DeviceSection, member: pd.Series, fo
     architecture = Architecture.from_json(json.loads(member["genes"]), session.space)
     network = inherit(session.supernet, architecture, data, settings.calibration_images).cpu()
     side = architecture.input_shape[-1]
-    now = score(session.run, session.supernet, data, architecture)
-    if now != member["accuracy"]:
+    now, metric = score(session.run, session.supernet, data, architecture), data.metric.name
+    if now != member[metric]:
         raise JobError(
-            f"export {architecture.hash}: scores {now!r} on the search split; the search saw {member['accuracy']!r}. "
+            f"export {architecture.hash}: scores {now!r} on the search split; the search saw {member[metric]!r}. "
             "Were the weights changed?"
         )
     facts = {
         "name": session.job.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "accuracy": {
-            "search_split": float(member["accuracy"]),
-            "images": len(data.search.labels[: settings.images]),
+        metric: {
+            "search_split": float(member[metric]),
+            data.examples: len(data.search.labels[: settings.images]),
             "inherited": True,
         },
         "latency": _latency(device, member, network, architecture),
-        "input_normalisation": {"scale": "pixels / 255", "mean": list(data.mean), "std": list(data.std)},
-        "classes": list(data.class_names),
+        **data.facts,
         "macs": int(member["macs"]),
         "parameters": int(member["parameters"]),
     }
-    if pd.notna(member.get("test_accuracy")):
-        facts["accuracy"]["test_split"] = float(member["test_accuracy"])  # type: ignore[index]
-    inputs = to_batch(data.search.images[:PARITY_IMAGES], data.mean, data.std, side).contiguous()
-    return export_package(folder, architecture, network, inputs, facts, session.job.export.formats)
+    if pd.notna(member.get(f"test_{metric}")):
+        facts[metric]["test_split"] = float(member[f"test_{metric}"])  # type: ignore[index]
+    inputs = data.batch(data.search.inputs[:PARITY_IMAGES], side)[:PARITY_IMAGES].contiguous()
+    decode = device.mode == "decode"
+    return export_package(folder, architecture, network, inputs, facts, session.job.export.formats, decode)
+
+
+def _formats(formats: Sequence[str], device: DeviceSection) -> tuple[str, ...]:
+    """The job's formats, and ExecuTorch where the device runs it, or where it is installed and any format is wanted."""
+    wanted = device.runtime == "executorch" or (formats and get_runtime("executorch").availability()[0])
+    return (*formats, "executorch") if wanted else tuple(formats)
 
 
 def _latency(device: DeviceSection, member: pd.Series, network: Network, architecture: Architecture) -> dict[str, Any]:
@@ -101,6 +108,7 @@ def _latency(device: DeviceSection, member: pd.Series, network: Network, archite
     record: dict[str, Any] = {
         "device": device.name,
         "runtime": device.runtime,
+        "mode": device.mode,
         "precision": device.precision,
         "threads": device.threads,
         "batch": device.batch,
@@ -114,7 +122,7 @@ def _latency(device: DeviceSection, member: pd.Series, network: Network, archite
         return {**record, "measured": None, "not_measured_because": reason}
     threads = torch.get_num_threads()
     try:
-        runner = runtime.prepare(network, (torch.randn(device.batch, *architecture.input_shape),))
+        runner = runtime.prepare(*prepared(network, architecture.specs[0], device.batch, device.mode))
         measured = measure({architecture.hash: runner}, settings=MeasureSettings.thorough(), threads=device.threads)
     finally:
         torch.set_num_threads(threads)
