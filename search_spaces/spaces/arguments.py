@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +20,23 @@ def offered(names: tuple[str, ...], **sizes: tuple[int, ...]) -> dict[str, Mappi
         own = get_operator(name).elastic
         found[name] = {size: sizes.get(size, values) for size, values in own.items() if size not in widths}
     return found
+
+
+def chosen_names(name: str, given: Any, legal: tuple[str, ...]) -> tuple[str, ...]:
+    """``given`` as a tuple, if it is one or more of ``legal``, each once.
+
+    Raises:
+        SpaceError: it is not.
+    """
+    names = list(given) if isinstance(given, list | tuple) else []
+    if not names or len(set(map(str, names))) < len(names):
+        raise SpaceError(f"space: {name}: got {given!r}; legal: one or more names, each once: {', '.join(legal)}")
+    for one in names:
+        if one not in legal:
+            close = difflib.get_close_matches(str(one), legal, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise SpaceError(f"space: {name}: got {one!r}{hint}; legal: {', '.join(legal)}")
+    return tuple(names)
 
 
 def ascending(name: str, values: Any, low: int, high: int) -> tuple[int, ...]:
