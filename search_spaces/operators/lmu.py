@@ -46,7 +46,7 @@ def legendre_memory(order: int, window: int) -> tuple[Array, Array]:
 
 def powers(a: Array, count: int) -> list[Array]:
     """``a^0`` ... ``a^count``."""
-    found = [np.eye(len(a))]
+    found: list[Array] = [np.eye(len(a))]
     for _ in range(count):
         found.append(a @ found[-1])
     return found
@@ -77,7 +77,7 @@ class SequenceLMU(SequenceMixer):
 
     def __init__(self, dim: int, memories: int, order: int, window: int, causal: int) -> None:
         super().__init__()
-        self.memories, self.order, self.looks_back = memories, order, causal
+        self.memories, self.order, self.window, self.looks_back = memories, order, window, causal
         self.a, self.b = legendre_memory(order, window)
         self.signal = nn.Linear(dim, memories, bias=False)
         self.memory = nn.Linear(memories * order, dim, bias=False)

@@ -70,11 +70,12 @@ class CausalConv(nn.Module):
 
 
 def both_ways(core: Callable[..., Tensor], causal: int, *inputs: Tensor) -> Tensor:
-    """``core`` over the tokens (axis 1) of ``inputs``; if not ``causal``, its mean with ``core`` from the other end."""
-    y = core(*inputs)
+    """``core`` over the tokens (axis 1) of ``inputs``; if not ``causal``, its mean with ``core`` from the other end. Both
+    directions go through ``core`` as one batch: fewer calls, and some exporters want each convolution called once."""
     if causal:
-        return y
-    return (y + core(*(t.flip(1) for t in inputs)).flip(1)) / 2
+        return core(*inputs)
+    ahead, back = core(*(torch.cat([t, t.flip(1)]) for t in inputs)).chunk(2)
+    return (ahead + back.flip(1)) / 2
 
 
 def positions(x: Tensor, length: int) -> Tensor:
