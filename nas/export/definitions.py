@@ -6,7 +6,7 @@ import ast
 import importlib
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from search_spaces.operators import Operator, get_operator, operator_names
@@ -131,7 +131,7 @@ def _definitions(module: str) -> dict[str, str]:
     tree, source = _tree(module)
     lines = source.splitlines()
     found = {}
-    for node in tree.body:
+    for node in _one_name_each(tree.body):
         names = _bound(node)
         if not names:
             continue
@@ -146,12 +146,28 @@ def _definitions(module: str) -> dict[str, str]:
         text = "\n".join(
             line for n, line in enumerate(lines[start - 1 : node.end_lineno], start) if n not in dropped
         ).rstrip()
+        if node not in tree.body:
+            text = ast.unparse(node)
         if isinstance(node, ast.ClassDef):
             text = re.sub(r"\bOperator\b", "nn.Module", text)
             if all(_only_for_search(part) for part in node.body):
                 text += "\n    pass"
         found[names[0]] = re.sub(r"\n{3,}", "\n\n", text)
     return found
+
+
+def _one_name_each(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """``A, B = 0, 1`` as two statements, which may then be used alone."""
+    for node in body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Tuple)
+            and isinstance(node.value, ast.Tuple)
+        ):
+            for target, value in zip(node.targets[0].elts, node.value.elts, strict=True):
+                yield ast.Assign([target], value, lineno=node.lineno, end_lineno=node.end_lineno)
+        else:
+            yield node
 
 
 def _bound(node: ast.stmt) -> list[str]:
