@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -40,3 +41,32 @@ def spaces(context: typer.Context, as_json: AsJson = False) -> None:
         from nas.catalogue.spaces import print_spaces
 
         print_spaces(as_json, Console())
+
+
+@spaces_app.command()
+def describe(
+    space: SpaceArgument,
+    table: Annotated[
+        list[Path] | None, typer.Option("--table", help="a latency table or run directory; repeat for more")
+    ] = None,
+    max_: Annotated[
+        list[str] | None, typer.Option("--max", help="a constraint: macs=3e8, parameters=5e6, cpu-torch=2.5 (ms)")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A space in numbers: size, smallest, median and largest cost, and the share of it that satisfies constraints."""
+    from nas.catalogue.describe import print_description
+    from search_spaces import get_space
+
+    print_description(get_space(space), table or [], max_ or [], as_json, Console())
+
+
+@spaces_app.command()
+def check(space: SpaceArgument) -> None:
+    """Check a space file before anything is trained: operators, sizes, shapes, divisibility. Exit 2 names what is wrong."""
+    from search_spaces import get_space
+
+    found = get_space(space)
+    Console().print(
+        f"{found.name}: fits; {found.size():.3g} architectures, {len(found.specs())} operator specs", highlight=False
+    )
