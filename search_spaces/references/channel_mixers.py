@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from search_spaces.operators.channel_mixers import GLU, ConvGLU, DeepMLP, DepthwiseMLP
 from search_spaces.operators.mlp import MLP
-from search_spaces.references.mlp import gelu
+from search_spaces.references.mlp import fill, gelu
 from search_spaces.references.registry import degenerate, reference
 
 
-def pointwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def pointwise(x: Tensor, weight: Tensor, bias: Any) -> Tensor:
     """A linear map of the channels of ``(B, C, H, W)``."""
     return torch.einsum("oc,bchw->bohw", weight.flatten(1), x) + bias[:, None, None]
 
 
-def depthwise(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def depthwise(x: Tensor, weight: Tensor, bias: Any) -> Tensor:
     """A depthwise convolution with zero padding, as the sum over its taps of shifted images."""
     height, width, side = x.shape[2], x.shape[3], weight.shape[2]
     padded = F.pad(x, (side // 2,) * 4)
@@ -47,9 +49,7 @@ def glu(op: GLU, x: Tensor) -> Tensor:
 
 @reference("conv_glu")
 def conv_glu(op: ConvGLU, x: Tensor) -> Tensor:
-    hidden = op.down.weight.shape[1]
-    gate = pointwise(x, op.gate_up.weight[:hidden], op.gate_up.bias[:hidden])
-    up = pointwise(x, op.gate_up.weight[hidden:], op.gate_up.bias[hidden:])
+    gate, up = pointwise(x, op.gate_up.weight, op.gate_up.bias).tensor_split(2, 1)
     return pointwise(gelu(depthwise(gate, op.depthwise.weight, op.depthwise.bias)) * up, op.down.weight, op.down.bias)
 
 
@@ -92,11 +92,10 @@ def half_gate() -> tuple[Tensor, Tensor]:
 def plain_mlp_from_conv_glu() -> tuple[Tensor, Tensor]:
     x, op, plain = _image(), ConvGLU(dim=6, ratio=2, kernel=1).double(), MLP(dim=6, ratio=2).double()
     with torch.no_grad():
-        op.gate_up.weight[:12, :, 0, 0], op.gate_up.bias[:12] = plain.up.weight, plain.up.bias
-        op.gate_up.weight[12:], op.gate_up.bias[12:] = 0.0, 1.0
-        op.depthwise.weight.fill_(1.0)
-        op.depthwise.bias.zero_()
-        op.down.weight[:, :, 0, 0], op.down.bias[:] = plain.down.weight, plain.down.bias
+        weight, bias = plain.up.weight, plain.up.bias
+        fill(op.gate_up, torch.cat([weight, 0 * weight]), torch.cat([bias, torch.ones_like(bias)]))
+        fill(op.depthwise, 1.0, 0.0)
+        fill(op.down, plain.down.weight, plain.down.bias)
         return op(x), plain(x)
 
 
@@ -116,10 +115,9 @@ def plain_mlp_from_depthwise() -> tuple[Tensor, Tensor]:
     x, op = _image(), DepthwiseMLP(dim=6, ratio=2, kernel=1, shortcut=0).double()
     plain = MLP(dim=6, ratio=2).double()
     with torch.no_grad():
-        op.up.weight[:, :, 0, 0], op.up.bias[:] = plain.up.weight, plain.up.bias
-        op.depthwise.weight.fill_(1.0)
-        op.depthwise.bias.zero_()
-        op.down.weight[:, :, 0, 0], op.down.bias[:] = plain.down.weight, plain.down.bias
+        fill(op.up, plain.up.weight, plain.up.bias)
+        fill(op.depthwise, 1.0, 0.0)
+        fill(op.down, plain.down.weight, plain.down.bias)
         return op(x), plain(x)
 
 
@@ -128,8 +126,7 @@ def plain_mlp_from_shortcut() -> tuple[Tensor, Tensor]:
     x, op = _image(), DepthwiseMLP(dim=6, ratio=2, kernel=3, shortcut=1).double()
     plain = MLP(dim=6, ratio=2).double()
     with torch.no_grad():
-        op.up.weight[:, :, 0, 0], op.up.bias[:] = plain.up.weight, plain.up.bias
-        op.depthwise.weight.zero_()
-        op.depthwise.bias.zero_()
-        op.down.weight[:, :, 0, 0], op.down.bias[:] = plain.down.weight, plain.down.bias
+        fill(op.up, plain.up.weight, plain.up.bias)
+        fill(op.depthwise, 0.0, 0.0)
+        fill(op.down, plain.down.weight, plain.down.bias)
         return op(x), plain(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +11,14 @@ from torch import Tensor
 from search_spaces.operators.channel_mixers import GLU
 from search_spaces.operators.mlp import MLP, GatedMLP
 from search_spaces.references.registry import degenerate, reference
+
+
+def fill(layer: Any, weight: Any, bias: Any) -> None:
+    """Sets the weight and bias of a linear map or convolution; a matrix will do for a 1x1 convolution."""
+    with torch.no_grad():
+        weight = weight.reshape(layer.weight.shape) if isinstance(weight, Tensor) else weight
+        layer.weight.copy_(torch.as_tensor(weight))
+        layer.bias.copy_(torch.as_tensor(bias))
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -43,7 +52,7 @@ def linear_mlp() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op, x = MLP(dim=6, ratio=2).double(), torch.randn(2, 6, 3, 5).double()
     with torch.no_grad():
-        op.up.bias += 100.0
+        op.up.bias.add_(100.0)
         both = op.down.weight @ op.up.weight
         wanted = torch.tensordot(both, x, ([1], [1])).transpose(0, 1)
         return op(x), wanted + (op.down.weight @ op.up.bias + op.down.bias)[:, None, None]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from search_spaces.operators.channel_mixers import GLU, DeepMLP, DepthwiseMLP
+from search_spaces.references.mlp import fill
 from search_spaces.references.published.packages import timm_module
 from search_spaces.references.registry import published
 
@@ -32,19 +33,13 @@ def timm_mlp() -> tuple[Tensor, Tensor]:
         return op(x), theirs(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-def _with_weights(op: DepthwiseMLP, first: nn.Module, near: nn.Module, last: nn.Module) -> None:
-    with torch.no_grad():
-        for mine, other in ((op.up, first), (op.depthwise, near), (op.down, last)):
-            other.weight.copy_(mine.weight.view_as(other.weight))
-            other.bias.copy_(mine.bias)
-
-
 @published("depthwise_mlp", "MlpWithDepthwiseConv of PVTv2 (timm)", "timm")
 def pvt() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op = DepthwiseMLP(dim=6, ratio=3, kernel=3, shortcut=0).double()
     theirs = timm_module("timm.models.pvt_v2").MlpWithDepthwiseConv(6, 18).double()
-    _with_weights(op, theirs.fc1, theirs.dwconv, theirs.fc2)
+    for mine, other in ((op.up, theirs.fc1), (op.depthwise, theirs.dwconv), (op.down, theirs.fc2)):
+        fill(other, mine.weight, mine.bias)
     x = torch.randn(2, 6, 4, 5).double()
     with torch.no_grad():
         return op(x), theirs(x.flatten(2).transpose(1, 2), [4, 5]).transpose(1, 2).reshape(x.shape)
@@ -56,7 +51,8 @@ def segformer() -> tuple[Tensor, Tensor]:
     op = DepthwiseMLP(dim=6, ratio=3, kernel=3, shortcut=0).double()
     config = SimpleNamespace(hidden_act="gelu", hidden_dropout_prob=0.0)
     theirs = timm_module("transformers.models.segformer.modeling_segformer").SegformerMixMLP(config, 6, 18).double()
-    _with_weights(op, theirs.fc1, theirs.dwconv.dwconv, theirs.fc2)
+    for mine, other in ((op.up, theirs.fc1), (op.depthwise, theirs.dwconv.dwconv), (op.down, theirs.fc2)):
+        fill(other, mine.weight, mine.bias)
     x = torch.randn(2, 6, 4, 5).double()
     with torch.no_grad():
         return op(x), theirs(x.flatten(2).transpose(1, 2), 4, 5).transpose(1, 2).reshape(x.shape)
