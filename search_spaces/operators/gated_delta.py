@@ -11,7 +11,10 @@ from torch import Tensor
 
 def chunk_power(tokens: int) -> int:
     """Tokens a chunk: a power of two no longer than the sequence needs; 16, and 32 for long ones, were fastest on a CPU."""
-    return min(16 if tokens <= 512 else 32, 1 << max(tokens - 1, 0).bit_length())
+    length = 1
+    while length < tokens and length < (16 if tokens <= 512 else 32):
+        length *= 2
+    return length
 
 
 def unit_triangular_inverse(x: Tensor) -> Tensor:
@@ -20,7 +23,8 @@ def unit_triangular_inverse(x: Tensor) -> Tensor:
     Exact, for x is nilpotent, and made of matrix products only: runtimes have no triangular solve.
     """
     length = x.shape[-1]
-    inverse, power, done = torch.eye(length, dtype=x.dtype, device=x.device) + x, x, 2
+    one = torch.ones(length, length, dtype=x.dtype, device=x.device).tril().triu()
+    inverse, power, done = one + x, x, 2
     while done < length:
         power = power @ power
         inverse = inverse + inverse @ power

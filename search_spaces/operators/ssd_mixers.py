@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
+from search_spaces.operators.directions import by_columns, check_scans
 from search_spaces.operators.layers import RMSNorm, full_precision, to_image, to_tokens
 from search_spaces.operators.registry import register
 from search_spaces.operators.ssd import Way, nc_ssd, scan_work, ssd_ways
@@ -198,14 +198,3 @@ class SSD(_StateSpace):
         macs, writes = scan_work(tokens, sizes["heads"], sizes["head_dim"], sizes["state"], ways)
         shell = cls._shell(tokens, **sizes)
         return shell[0] + calls * macs, shell[1] + calls * writes
-
-
-def check_scans(operator: str, scans: int) -> None:
-    """Refuses numbers of scan directions other than 1, 2 and 4."""
-    if scans not in (1, 2, 4):
-        raise SpaceError(f"operator {operator!r}: scans: got {scans}; legal: 1, 2, 4")
-
-
-def by_columns(t: Tensor, height: int, width: int) -> Tensor:
-    """``(B, height * width, ...)`` from row by row to column by column; with the sides exchanged, the inverse."""
-    return t.unflatten(1, (height, width)).transpose(1, 2).flatten(1, 2)
