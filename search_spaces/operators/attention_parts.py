@@ -55,20 +55,23 @@ def small(*shape: int) -> nn.Parameter:
     return nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02))
 
 
-def relative_bias(table: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def relative_bias(table: Tensor, rows: Tensor, columns: Tensor, hidden: Tensor | None = None) -> Tensor:
     """Looks relative positions up in a table whose middle is offset 0; offsets beyond it use its edge (Shaw et al.,
     arXiv 1803.02155).
 
     Args:
         table: ``(heads, 2a + 1, 2b + 1)``.
         rows, columns: offsets along the two axes ``(Qy, Ky)`` and ``(Qx, Kx)``.
+        hidden: what to add for each pair of columns ``(Qx, Kx)``.
 
     Returns:
         ``(heads, Qy * Qx, Ky * Kx)``.
     """
     a, b = table.shape[1] // 2, table.shape[2] // 2
-    table = table.index_select(1, (rows + a).clamp(0, 2 * a).flatten())
     table = table.index_select(2, (columns + b).clamp(0, 2 * b).flatten())
+    if hidden is not None:
+        table = table + hidden.flatten()
+    table = table.index_select(1, (rows + a).clamp(0, 2 * a).flatten())
     table = table.reshape(-1, *rows.shape, *columns.shape).transpose(2, 3)
     return table.reshape(-1, rows.shape[0] * columns.shape[0], rows.shape[1] * columns.shape[1])
 

@@ -6,7 +6,15 @@ import torch
 from torch import Tensor
 
 from search_spaces.errors import SpaceError
-from search_spaces.operators.attention_parts import HeadAttention, attend, attend_work, relative_bias, small, summed
+from search_spaces.operators.attention_parts import (
+    HeadAttention,
+    attend,
+    attend_work,
+    relative_bias,
+    small,
+    steps,
+    summed,
+)
 from search_spaces.operators.groups import hide
 from search_spaces.operators.registry import register
 
@@ -65,14 +73,11 @@ class NeighbourhoodAttention(HeadAttention):
             t.reshape(batch, height, -1, self.heads, self.head_dim).transpose(2, 3)
             for t in (q, *(t.index_select(1, rows.flatten()) for t in (k, v)))
         )  # (B, H, heads, W, head_dim), and keys and values of all neighbouring rows
-        columns = neighbours(width, wide, across, qkv.device)
-        place = torch.arange(width, device=qkv.device)
-        seen = (columns.unsqueeze(-1) == place).sum(1)  # (W, W)
-        place_y = torch.arange(height, device=qkv.device)
-        bias = relative_bias(
-            self.table, (place_y.unsqueeze(1) - rows) // down, (place.unsqueeze(1) - place) // across
-        )  # (heads, H * W, tall * W)
-        bias = bias.unflatten(1, (height, width)).transpose(0, 1) + hide(seen, qkv.dtype).repeat(1, tall).unsqueeze(0)
+        columns, place = neighbours(width, wide, across, qkv.device), torch.arange(width, device=qkv.device)
+        hidden = hide((columns.unsqueeze(-1) == place).sum(1), qkv.dtype)  # (W, W): columns that are no neighbours
+        vertical = (torch.arange(height, device=qkv.device).unsqueeze(1) - rows) // down
+        bias = relative_bias(self.table, vertical, steps(width, qkv.device) // across, hidden)
+        bias = bias.unflatten(1, (height, width)).transpose(0, 1)  # (H, heads, W, tall * W)
         return attend(q, k, v, bias).transpose(2, 3).flatten(3)
 
     @classmethod

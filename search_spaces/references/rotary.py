@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from search_spaces.operators.rotary import RotaryAttention
+from search_spaces.operators.rotary import RotaryAttention, rotate, rotations
 from search_spaces.references.dense import emit, image, project, seeded, softmax_attention
 from search_spaces.references.registry import degenerate, reference
 from search_spaces.references.window import full_attention
@@ -34,12 +34,9 @@ def one_token() -> tuple[Tensor, Tensor]:
     return op(x), full_attention(op)(x)
 
 
-@degenerate("mhsa_rope", "queries and keys of the untouched origin: scores depend on offsets only")
-def same_image_elsewhere() -> tuple[Tensor, Tensor]:
-    """Zero tokens that no weight sees (their keys score far below) in front of the image change nothing."""
+@degenerate("mhsa_rope", "the image at another place: the same output, as only offsets count")
+def elsewhere() -> tuple[Tensor, Tensor]:
     op, x = seeded(RotaryAttention, dim=12, heads=3, head_dim=8), image(2, 12, 5, 4)
     q, k, v = project(op, x)
-    from search_spaces.operators.rotary import rotate, rotations
-
     cos, sin = (t.reshape(9, 9, -1)[3:8, 2:6].flatten(0, 1) for t in rotations(9, 9, 8, x))
-    return emit(op, softmax_attention(rotate(q, cos, sin), rotate(k, cos, sin), v), x), op(x)
+    return op(x), emit(op, softmax_attention(rotate(q, cos, sin), rotate(k, cos, sin), v), x)
