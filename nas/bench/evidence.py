@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from nas.metric import Metric
 from nas.progress import Silent
 from nas.report.contents import DeviceReport, Report
 from nas.report.findings import control_sentences
@@ -47,7 +48,7 @@ def bench_evidence(folder: Path, out: Path, command: str) -> dict[str, Any]:
 
 def _figures(device: DeviceReport, summary: pd.DataFrame) -> dict[str, Any]:
     front = device.members
-    tested, measured = front[front["test_accuracy"].notna()], front[front["measured_ms"].notna()]
+    tested, measured = front[front[device.test_quality].notna()], front[front["measured_ms"].notna()]
     error = (measured["latency_ms"] / measured["measured_ms"] - 1).abs()
     inside = (measured["latency_low_ms"] <= measured["measured_ms"]) & (
         measured["measured_ms"] <= measured["latency_high_ms"]
@@ -55,13 +56,17 @@ def _figures(device: DeviceReport, summary: pd.DataFrame) -> dict[str, Any]:
     return {
         "members": len(front),
         "tested": len(tested),
-        "test_accuracy_best": float(tested["test_accuracy"].max()) if len(tested) else None,
+        f"{device.test_quality}_best": _best(tested[device.test_quality], device.metric) if len(tested) else None,
         "remeasured_mape": float(error.mean()) if len(measured) else None,
         "remeasured_in_interval": float(inside.mean()) if len(measured) else None,
         "hypervolume": summary.set_index("search")[["mean", "std"]].round(5).to_dict("index"),
         "table_seconds": device.header["seconds"],
         "validation": device.header["validation"],
     }
+
+
+def _best(values: pd.Series, metric: Metric) -> float:
+    return float(values.max() if metric.higher else values.min())
 
 
 def _section(report: Report, device: DeviceReport, summary: pd.DataFrame, figures: dict[str, Any]) -> str:
@@ -81,8 +86,8 @@ def _section(report: Report, device: DeviceReport, summary: pd.DataFrame, figure
             "",
             front_markdown(device),
             "",
-            "Hypervolume over (inherited accuracy, predicted latency) with one reference point for all searches of the "
-            "device, over the seeds:",
+            f"Hypervolume over (inherited {device.metric.title}, predicted latency) with one reference point for all searches "
+            "of the device, over the seeds:",
             "",
             *rows,
             "",

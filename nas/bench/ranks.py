@@ -13,15 +13,15 @@ import pandas as pd
 import torch
 from scipy.stats import kendalltau
 
-from nas.data import ImageData, load_data
+from nas.data import load_data
 from nas.job_file import load_job
 from nas.profile import choose_networks
 from nas.progress import Progress, Silent
 from nas.run import RunDirectory
-from nas.search.evaluator import InheritedAccuracy
+from nas.search.evaluator import InheritedQuality
 from nas.session import Session
 from nas.training import PlainStep, Recipe, Trainer
-from nas.training.evaluate import accuracy, calibrate
+from nas.training.evaluate import calibrate, evaluate, first
 from search_spaces import Architecture, SearchSpace, build_network
 from search_spaces.operators import family
 
@@ -61,8 +61,8 @@ def bench_ranks(folder: Path, count: int, seeds: int, workers: int, progress: Pr
         torch.set_num_threads(1 if workers > 1 else run.job.threads)
         session = Session(run, Silent())
         architectures = choose_architectures(session.space, count, run.job.seed)
-        with InheritedAccuracy(run, session.supernet, session.data) as evaluate:
-            scores = evaluate(session.space.matrix(architectures))
+        with InheritedQuality(run, session.supernet, session.data) as inherit:
+            scores = inherit(session.space.matrix(architectures))
         inherited = dict(zip((a.hash for a in architectures), scores.tolist(), strict=True))
         done = {(row["hash"], int(row["seed"])) for row in run.read_rows(ROWS)}
         tasks = [(a, s) for s in range(seeds) for a in architectures if (a.hash, s) not in done]
@@ -85,20 +85,19 @@ def bench_ranks(folder: Path, count: int, seeds: int, workers: int, progress: Pr
         return summarise(means, rows)
 
 
-def _train_alone(job_path: str, data: dict[str, Any], seed: int, workers: int) -> float:
-    """Accuracy on the search split of one architecture trained from scratch."""
+def _train_alone(job_path: str, genes: dict[str, Any], seed: int, workers: int) -> float:
+    """Quality on the search split of one architecture trained from scratch (bits per byte are negated)."""
     job = load_job(job_path)
     torch.set_num_threads(1 if workers > 1 else job.threads)
-    images: ImageData = load_data(job.data)
-    architecture = Architecture.from_json(data)
+    data = load_data(job.data)
+    architecture = Architecture.from_json(genes)
     torch.manual_seed(1000 + seed)
     network = build_network(architecture)
-    side = architecture.input_shape[-1]
-    recipe = Recipe(job.train, images, 1000 + seed)
-    Trainer(network, PlainStep(network, side, images, job.train.label_smoothing), recipe).run()
-    calibrate(network, images, side, job.search.calibration_images)
-    count = job.search.images
-    return accuracy(network, images.search.images[:count], images.search.labels[:count], images, side)
+    extent = architecture.input_shape[-1]
+    recipe = Recipe(job.train, data, 1000 + seed)
+    Trainer(network, PlainStep(network, extent, data, job.train.label_smoothing), recipe).run()
+    calibrate(network, data, extent, job.search.calibration_images)
+    return data.metric.oriented(evaluate(network, first(data.search, job.search.images), data, extent).value)
 
 
 def summarise(means: pd.DataFrame, rows: pd.DataFrame, draws: int = 2000) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -103,7 +104,7 @@ def text_data(section: DataSection, text: bytes) -> SequenceData:
     rng = np.random.default_rng([section.seed, 0x7E47])
     bounds = np.linspace(0, len(text), count + 1).astype(int)
     blocks = np.frombuffer(text, np.uint8)
-    windows = [_windows(blocks[a:b], context) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    windows = [_windows(blocks[a:b], context) for a, b in itertools.pairwise(bounds)]
     test = [i for i in range(count) if i % TEST_EVERY == TEST_EVERY // 2]
     rest = rng.permutation([i for i in range(count) if i not in test])
     held = min(max(round(section.search_fraction * len(rest)), 1), len(rest) - 1)

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nas.job import Job
+from nas.metric import ACCURACY, Metric
 
+# and the metric's name, `test_` with it, and the input's size (`resolution`, or `context`)
 FRONT = (
-    "hash", "accuracy", "latency_ms", "latency_low_ms", "latency_high_ms", "test_accuracy", "test_low", "test_high",
-    "measured_ms", "measured_low_ms", "measured_high_ms", "macs", "parameters", "resolution", "knee", "genes",
+    "hash", "latency_ms", "latency_low_ms", "latency_high_ms", "test_low", "test_high",
+    "measured_ms", "measured_low_ms", "measured_high_ms", "macs", "parameters", "knee", "genes",
 )  # fmt: skip
-EVALUATIONS = ("search", "seed", "order", "hash", "accuracy", "latency_ms")
+EVALUATIONS = ("search", "seed", "order", "hash", "latency_ms")  # and the metric's name
+INPUTS = {"resolution": "px", "context": "tokens"}  # columns of the input's size, and their units
 HYPERVOLUMES = ("search", "seed", "evaluations", "hypervolume")
 VALIDATION = ("predicted_ms", "low_ms", "high_ms", "measured_ms")
 TRAINING = ("step", "epoch", "loss")
@@ -28,20 +31,22 @@ def _check(frame: pd.DataFrame, name: str, columns: Sequence[str]) -> None:
 
 @dataclass(frozen=True, eq=False)
 class DeviceReport:
-    """What was found for one device. Latencies in milliseconds a call, accuracies as fractions, intervals at 90 % for
-    predicted latency and 95 % for accuracy.
+    """What was found for one device. Latencies in milliseconds a call, qualities in the unit of the metric (accuracies as
+    fractions), intervals at 90 % for predicted latency and 95 % for quality.
 
     Attributes:
         name: of the device in the job.
         runtime: that ran the networks.
         header: of the latency table: conditions, versions, and its ``validation`` on networks it was not fitted to.
         max_latency_ms: the constraint, if there was one.
-        front: one row a front member, columns `FRONT`. ``accuracy`` is inherited from the supernet, on the search
+        front: one row a front member, columns `FRONT`. The metric is inherited from the supernet, on the search
             split; the ``test_`` and ``measured_`` columns are NaN for members that were not tested. ``genes`` is JSON
             text: what `Architecture.to_json` gives, or its genes alone.
         evaluations: every architecture evaluated, by the search and each control, columns `EVALUATIONS`.
         hypervolumes: columns `HYPERVOLUMES`, the volume after so many evaluations.
         validation: the held-out whole networks of the latency table, columns `VALIDATION`.
+        metric: what the data set is judged by.
+        mode: of a call: ``forward``, or ``decode``.
 
     Raises:
         ValueError: a table lacks a column, or the front is empty.
@@ -55,19 +60,33 @@ class DeviceReport:
     evaluations: pd.DataFrame
     hypervolumes: pd.DataFrame
     validation: pd.DataFrame
+    metric: Metric = ACCURACY
+    mode: str = "forward"
 
     def __post_init__(self) -> None:
-        _check(self.front, "front", FRONT)
-        _check(self.evaluations, "evaluations", EVALUATIONS)
+        _check(self.front, "front", (*FRONT, self.quality, self.test_quality))
+        if not set(INPUTS) & set(self.front.columns):
+            raise ValueError(f"front: missing column {' or '.join(INPUTS)}")
+        _check(self.evaluations, "evaluations", (*EVALUATIONS, self.quality))
         _check(self.hypervolumes, "hypervolumes", HYPERVOLUMES)
         _check(self.validation, "validation", VALIDATION)
         if self.front.empty:
             raise ValueError(f"front: got no member for device {self.name!r}; a report needs at least one")
 
     @property
+    def quality(self) -> str:
+        """The column of the metric on the search split."""
+        return self.metric.name
+
+    @property
+    def test_quality(self) -> str:
+        """The column of the metric on the test split."""
+        return f"test_{self.metric.name}"
+
+    @property
     def members(self) -> pd.DataFrame:
         """The front from the fastest member to the slowest, with a fresh index."""
-        return self.front.sort_values(["latency_ms", "accuracy", "hash"]).reset_index(drop=True)
+        return self.front.sort_values(["latency_ms", self.quality, "hash"]).reset_index(drop=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +97,9 @@ class Report:
         job: what was asked for.
         created: when, as text.
         facts: shown in a strip under the title, in order. The numbers ``train images``, ``search images`` and ``test
-            images`` also serve the section on trust, and ``search images`` the error bars of inherited accuracy.
-        training: the training log, columns `TRAINING`, ``learning_rate``, and loss and accuracy of ``largest``,
+            images`` (or sequences) also serve the section on trust, and ``search images`` the error bars of inherited
+            accuracy.
+        training: the training log, columns `TRAINING`, ``learning_rate``, and loss and metric of ``largest``,
             ``smallest`` and ``random`` subnets where they were trained.
         devices: one a device, at least one.
         ranks: inherited against stand-alone accuracy of the same architectures, columns `RANKS`; None: not measured.
@@ -103,8 +123,15 @@ class Report:
             raise ValueError("devices: got none; a report needs at least one")
 
     @property
+    def metric(self) -> Metric:
+        """What the data set is judged by."""
+        return self.devices[0].metric
+
+    @property
     def search_images(self) -> int | None:
-        """Images behind one inherited accuracy, None where the facts do not tell."""
+        """Images behind one inherited accuracy, None where the facts do not tell or it is no share of images."""
+        if self.metric != ACCURACY:
+            return None
         total = self.facts.get("search images")
         if not isinstance(total, int | float) or total < 1:
             return None

@@ -8,10 +8,11 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from nas.metric import ACCURACY, Metric
 from nas.report import style
 from nas.report.contents import DeviceReport
 from nas.report.findings import controls_title, latency_error
-from nas.report.words import known, percent, plural, search_label
+from nas.report.words import known, plural, search_label
 
 ROLES = {"largest": ("#0072B2", "solid"), "random": ("#8A8F98", "dot"), "smallest": ("#D55E00", "dash")}
 
@@ -98,20 +99,21 @@ def validation_figure(device: DeviceReport) -> go.Figure:
     return plot
 
 
-def training_title(training: pd.DataFrame) -> str:
+def training_title(training: pd.DataFrame, metric: Metric = ACCURACY) -> str:
     """Where the subnets of each role ended, on training batches."""
     ends = []
     for role in ("largest", "smallest"):
-        column = f"{role}_accuracy"
+        column = f"{role}_{metric.name}"
         if column in training and len(values := training[column].dropna()) and known(float(values.iloc[-1])):
-            ends.append(f"the {role} subnet at {percent(float(values.iloc[-1]))}")
-    return f"Training ends with {' and '.join(ends)} on its own batches" if ends else "Training of the supernet"
+            ends.append(f"the {role} subnet at {metric.text(float(values.iloc[-1]))}")
+    what = "" if metric == ACCURACY else f" {metric.title}"
+    return f"Training ends with {' and '.join(ends)}{what} on its own batches" if ends else "Training of the supernet"
 
 
-def training_figure(training: pd.DataFrame) -> go.Figure:
-    """Loss and accuracy over epochs, by the role of the subnet in the step."""
-    plot = make_subplots(cols=2, horizontal_spacing=0.1, column_titles=["loss", "accuracy on training batches"])
-    for column, metric in enumerate(("loss", "accuracy"), 1):
+def training_figure(training: pd.DataFrame, quality: Metric = ACCURACY) -> go.Figure:
+    """Loss and metric over epochs, by the role of the subnet in the step."""
+    plot = make_subplots(cols=2, horizontal_spacing=0.1, column_titles=["loss", f"{quality.title} on training batches"])
+    for column, metric in enumerate(("loss", quality.name), 1):
         for role, (colour, dash) in ROLES.items():
             name = f"{role}_{metric}"
             if name not in training or training[name].isna().all():
@@ -124,11 +126,15 @@ def training_figure(training: pd.DataFrame) -> go.Figure:
                 legendgroup=role,
                 showlegend=column == 1,
                 line={"color": colour, "dash": dash, "width": 2},
-                hovertemplate="epoch %{x:.2f}: " + ("%{y:.3f}" if column == 1 else "%{y:.1%}") + "<extra></extra>",
+                hovertemplate="epoch %{x:.2f}: "
+                + ("%{y:.3f}" if column == 1 else f"%{{y:{quality.ticks}}}")
+                + "<extra></extra>",
                 row=1,
                 col=column,
             )
-    plot.update_layout(template=style.TEMPLATE, title_text=training_title(training), height=420, margin={"t": 92})
+    plot.update_layout(
+        template=style.TEMPLATE, title_text=training_title(training, quality), height=420, margin={"t": 92}
+    )
     plot.update_xaxes(title_text="epoch")
-    plot.update_yaxes(tickformat=".0%", row=1, col=2)
+    plot.update_yaxes(tickformat=".0%" if quality == ACCURACY else ".2f", row=1, col=2)
     return plot

@@ -9,22 +9,25 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from nas.metric import ACCURACY
 from nas.report import style
 from nas.report.contents import DeviceReport
 from nas.report.findings import front_range
-from nas.report.tables import layers, mixer_family, operator_mix, wilson
-from nas.report.words import count, listed, ms, ms_interval, percent, percent_interval, search_label
+from nas.report.tables import input_size, layers, mixer_family, operator_mix, wilson
+from nas.report.words import count, listed, ms, ms_interval, percent, quality, quality_interval, search_label
 
 
-def hover_text(member: pd.Series) -> str:
-    """What a front member is, line by line: hash, accuracy, latency, cost, and the operator of every layer."""
+def hover_text(member: pd.Series, device: DeviceReport) -> str:
+    """What a front member is, line by line: hash, quality, latency, cost, and the operator of every layer."""
+    metric = device.metric
+    tested = quality_interval(member[device.test_quality], member["test_low"], member["test_high"], metric)
     lines = [
         f"<b>{escape(str(member['hash']))}</b>{' (knee)' if member['knee'] else ''}",
-        f"search accuracy {percent(member['accuracy'])}",
-        f"test accuracy {percent_interval(member['test_accuracy'], member['test_low'], member['test_high'])}",
+        f"search {metric.title} {quality(member[device.quality], metric)}",
+        f"test {metric.title} {tested}",
         f"predicted {ms_interval(member['latency_ms'], member['latency_low_ms'], member['latency_high_ms'])} ms",
         f"re-measured {ms_interval(member['measured_ms'], member['measured_low_ms'], member['measured_high_ms'])} ms",
-        f"{count(member['macs'])} MACs, {count(member['parameters'])} parameters, input {member['resolution']} px",
+        f"{count(member['macs'])} MACs, {count(member['parameters'])} parameters, input {input_size(member)[0]}",
     ]
     lines += [
         f"stage {at.stage}.{at.layer}: {escape(at.mixer)} {escape(at.sizes)}" for at in layers(str(member["genes"]))
@@ -46,19 +49,24 @@ def _bars(value: pd.Series, low: pd.Series, high: pd.Series, colour: str, alpha:
 
 
 def _window(device: DeviceReport) -> tuple[list[float], list[float]]:
-    """Latency and accuracy ranges around the front: the cloud's worst quarter is reached by zooming out."""
-    front, cloud = device.members, device.evaluations
+    """Latency and quality ranges around the front: the cloud's worst quarter is reached by zooming out."""
+    front, cloud, metric = device.members, device.evaluations, device.metric
     ms_values = front[
         ["latency_low_ms", "latency_high_ms", "latency_ms", "measured_low_ms", "measured_high_ms", "measured_ms"]
     ]
-    shown = front[["accuracy", "test_low", "test_high"]].to_numpy(dtype=np.float64)
+    shown = front[[device.quality, "test_low", "test_high"]].to_numpy(dtype=np.float64)
     right, left = np.nanmax(ms_values.to_numpy(dtype=np.float64)), np.nanmin(ms_values.to_numpy(dtype=np.float64))
     low, high = np.nanmin(shown), np.nanmax(shown)
     if len(cloud):
         right, left = max(right, cloud["latency_ms"].quantile(0.9)), min(left, cloud["latency_ms"].min())
-        low, high = min(low, cloud["accuracy"].quantile(0.25)), max(high, cloud["accuracy"].max())
+        seen = cloud[device.quality]
+        bounds = (seen.quantile(0.25), seen.max()) if metric.higher else (seen.min(), seen.quantile(0.75))
+        low, high = min(low, bounds[0]), max(high, bounds[1])
     pad_ms, pad = 0.05 * max(right - left, 0.1 * right), 0.06 * max(high - low, 0.01)
-    return [max(left - pad_ms, 0), right + pad_ms], [max(low - pad, 0), min(high + pad, 1.003)]
+    return [max(left - pad_ms, 0), right + pad_ms], [
+        max(low - pad, 0),
+        min(high + pad, 1.003) if metric == ACCURACY else high + pad,
+    ]
 
 
 def front_figure(device: DeviceReport, search: str, search_images: int | None = None) -> go.Figure:
@@ -72,13 +80,13 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
     plot = style.figure(
         f"{escape(device.name)}: {front_range(device)}",
         f"latency of a call on {escape(device.name)} (ms)",
-        "accuracy",
+        device.metric.title,
         540,
     )
     for name, cloud in device.evaluations.groupby("search", sort=False):
         plot.add_scatter(
             x=cloud["latency_ms"],
-            y=cloud["accuracy"],
+            y=cloud[device.quality],
             mode="markers",
             name=f"evaluated: {search_label(str(name), search)}",
             marker={
@@ -89,30 +97,32 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
                 "line": {"width": 1 if name == "random" else 0, "color": style.search_colour(str(name))},
             },
             text=cloud["hash"].astype(str).map(escape),
-            hovertemplate="%{text}<br>%{x:.3g} ms, %{y:.1%}<extra>" + escape(str(name)) + "</extra>",
+            hovertemplate=f"%{{text}}<br>%{{x:.3g}} ms, %{{y:{device.metric.ticks}}}<extra>"
+            + escape(str(name))
+            + "</extra>",
         )
     front = device.members
-    texts = [hover_text(member) for _, member in front.iterrows()]
-    spans = [wilson(a * search_images, search_images) if search_images else (a, a) for a in front["accuracy"]]
+    texts = [hover_text(member, device) for _, member in front.iterrows()]
+    spans = [wilson(a * search_images, search_images) if search_images else (a, a) for a in front[device.quality]]
     low, high = (pd.Series([span[side] for span in spans]) for side in (0, 1))
     plot.add_scatter(
         x=front["latency_ms"],
-        y=front["accuracy"],
+        y=front[device.quality],
         mode="lines+markers",
-        name="Pareto front, predicted latency, search accuracy",
+        name=f"Pareto front, predicted latency, search {device.metric.title}",
         line={"color": style.MAIN, "width": 2, "shape": "hv"},
         marker={"size": 9, "color": style.MAIN},
         error_x=_bars(front["latency_ms"], front["latency_low_ms"], front["latency_high_ms"], style.MAIN),
-        error_y=_bars(front["accuracy"], low, high, style.MAIN, 0.2) if search_images else None,
+        error_y=_bars(front[device.quality], low, high, style.MAIN, 0.2) if search_images else None,
         text=texts,
         hovertemplate="%{text}<extra></extra>",
     )
-    _tested(plot, front, texts)
+    _tested(plot, device, front, texts)
     knee = front[front["knee"].astype(bool)]
     if len(knee):
         plot.add_scatter(
             x=knee["latency_ms"],
-            y=knee["accuracy"],
+            y=knee[device.quality],
             mode="markers",
             name="knee",
             marker={"size": 20, "symbol": "circle-open", "color": "#E69F00", "line": {"width": 3}},
@@ -128,23 +138,23 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
         )  # fmt: skip
         x[1] = max(x[1], limit * 1.02) if limit < 1.6 * x[1] else x[1]
     plot.update_xaxes(range=x)
-    plot.update_yaxes(range=y, tickformat=".1%")
+    plot.update_yaxes(range=y, tickformat=device.metric.ticks)
     return plot
 
 
-def _tested(plot: go.Figure, front: pd.DataFrame, texts: list[str]) -> None:
+def _tested(plot: go.Figure, device: DeviceReport, front: pd.DataFrame, texts: list[str]) -> None:
     """The members that were tested, at their re-measured latency where there is one, else at the predicted one."""
-    tested = front[front["test_accuracy"].notna() | front["measured_ms"].notna()]
+    tested = front[front[device.test_quality].notna() | front["measured_ms"].notna()]
     if tested.empty:
         return
     colour = "#B3261E"
     x = tested["measured_ms"].fillna(tested["latency_ms"])
-    y = tested["test_accuracy"].fillna(tested["accuracy"])
+    y = tested[device.test_quality].fillna(tested[device.quality])
     plot.add_scatter(
         x=x,
         y=y,
         mode="markers",
-        name="tested: re-measured latency, test accuracy",
+        name=f"tested: re-measured latency, test {device.metric.title}",
         marker={"size": 10, "symbol": "diamond", "color": "white", "line": {"width": 2, "color": colour}},
         error_x=_bars(x, tested["measured_low_ms"], tested["measured_high_ms"], colour),
         error_y=_bars(y, tested["test_low"], tested["test_high"], colour),
@@ -156,22 +166,23 @@ def _tested(plot: go.Figure, front: pd.DataFrame, texts: list[str]) -> None:
 def fronts_figure(devices: tuple[DeviceReport, ...]) -> go.Figure:
     """The fronts of all devices in one plot, over a logarithmic latency axis."""
     title = f"One supernet, {len(devices)} fronts: {listed([escape(device.name) for device in devices])}"
-    plot = style.figure(title, "predicted latency of a call (ms, logarithmic)", "accuracy, search split", 440)
+    metric = devices[0].metric
+    plot = style.figure(title, "predicted latency of a call (ms, logarithmic)", f"{metric.title}, search split", 440)
     for i, device in enumerate(devices):
         front, colour = device.members, style.DEVICE_COLOURS[i % len(style.DEVICE_COLOURS)]
         plot.add_scatter(
             x=front["latency_ms"],
-            y=front["accuracy"],
+            y=front[device.quality],
             mode="lines+markers",
             name=escape(device.name),
             line={"color": colour, "shape": "hv"},
             marker={"size": 9, "symbol": style.DEVICE_MARKS[i % len(style.DEVICE_MARKS)], "color": colour},
             error_x=_bars(front["latency_ms"], front["latency_low_ms"], front["latency_high_ms"], colour),
-            text=[hover_text(member) for _, member in front.iterrows()],
+            text=[hover_text(member, device) for _, member in front.iterrows()],
             hovertemplate="%{text}<extra>" + escape(device.name) + "</extra>",
         )
     plot.update_xaxes(type="log", **_ticks(pd.concat([device.front["latency_ms"] for device in devices])))
-    plot.update_yaxes(tickformat=".1%")
+    plot.update_yaxes(tickformat=metric.ticks)
     return plot
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nas.report.contents import DeviceReport, Report
 from nas.report.tables import hypervolume_summary
-from nas.report.words import SEARCHES, known, listed, ms, percent, plural
+from nas.report.words import SEARCHES, known, listed, ms, percent, plural, quality
 
 Outcome = Literal["better", "same", "worse", "unknown"]
 
@@ -27,7 +27,12 @@ _MEANING: dict[str, dict[str, str]] = {
         "worse": "the state-space operators only made the search harder here",
     },
 }
-for _name, _family in (("conv", "convolution"), ("attention", "attention"), ("ssm", "state-space operators")):
+for _name, _family in (
+    ("conv", "convolution"),
+    ("attention", "attention"),
+    ("ssm", "state-space operators"),
+    ("linear-attention", "linear attention"),
+):
     _MEANING[_name] = {
         "better": f"going beyond {_family} helps here",
         "same": f"going beyond {_family} did not help here",
@@ -131,10 +136,10 @@ def front_range(device: DeviceReport) -> str:
     """
     members = device.members
     ends = members.iloc[[0, -1]] if len(members) > 1 else members
-    split = "test" if ends["test_accuracy"].notna().all() else "search"
-    column = "test_accuracy" if split == "test" else "accuracy"
-    texts = [f"{percent(end[column])} at {ms(end['latency_ms'])} ms" for _, end in ends.iterrows()]
-    return f"{'from ' if len(texts) > 1 else ''}{' to '.join(texts)} ({split} accuracy)"
+    split = "test" if ends[device.test_quality].notna().all() else "search"
+    column = device.test_quality if split == "test" else device.quality
+    texts = [f"{quality(end[column], device.metric)} at {ms(end['latency_ms'])} ms" for _, end in ends.iterrows()]
+    return f"{'from ' if len(texts) > 1 else ''}{' to '.join(texts)} ({split} {device.metric.title})"
 
 
 def latency_error(device: DeviceReport) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from nas.metric import Metric
 from nas.report import style
 from nas.report.contents import DeviceReport
-from nas.report.tables import by_stage, hypervolume_summary, mixer_family, short_mixers
-from nas.report.words import UNKNOWN, count, known, ms, percent, plain, search_label
+from nas.report.tables import by_stage, hypervolume_summary, input_size, mixer_family, short_mixers
+from nas.report.words import UNKNOWN, between, count, known, ms, plain, search_label
 
 # plotly.js offers by default to upload a plot to a service; a report never leaves the machine by itself
 _CONFIG = {
@@ -85,11 +86,11 @@ def _latency(value: float, low: float, high: float) -> str:
     return cell(ms(value), value, f"{ms(low)} to {ms(high)}" if known(low) and known(high) else "no interval")
 
 
-def _accuracy(value: float, low: float, high: float) -> str:
+def _tested(value: float, low: float, high: float, metric: Metric) -> str:
     if not known(value):
         return cell("not tested")
-    note = f"{100 * low:.1f} to {100 * high:.1f}" if known(low) and known(high) else "no interval"
-    return cell(percent(value), value, note)
+    note = between(low, high, metric, " to ") if known(low) and known(high) else "no interval"
+    return cell(metric.text(value), value, note)
 
 
 def _mixers(genes: str) -> str:
@@ -111,8 +112,8 @@ def front_html(device: DeviceReport) -> str:
     """The front as a sortable table; the knee is highlighted."""
     heads = (
         "architecture",
-        "accuracy, search split",
-        "accuracy, test (95 %)",
+        f"{device.metric.title}, search split",
+        f"{device.metric.title}, test (95 %)",
         "predicted ms (90 %)",
         "re-measured ms",
         "off by",
@@ -124,6 +125,7 @@ def front_html(device: DeviceReport) -> str:
     rows, marked = [], []
     members: Iterable[Any] = device.members.itertuples()
     for member in members:
+        chosen = getattr(member, device.quality)
         off = (
             (member.latency_ms - member.measured_ms) / member.measured_ms if known(member.measured_ms) else float("nan")
         )
@@ -131,14 +133,14 @@ def front_html(device: DeviceReport) -> str:
             [
                 f'<td class="text" data-value="{escape(str(member.hash))}"><code>{escape(str(member.hash))}</code>'
                 f"{' <span class=of>knee</span>' if member.knee else ''}</td>",
-                cell(percent(member.accuracy), member.accuracy),
-                _accuracy(member.test_accuracy, member.test_low, member.test_high),
+                cell(device.metric.text(chosen), chosen),
+                _tested(getattr(member, device.test_quality), member.test_low, member.test_high, device.metric),
                 _latency(member.latency_ms, member.latency_low_ms, member.latency_high_ms),
                 _latency(member.measured_ms, member.measured_low_ms, member.measured_high_ms),
                 cell(f"{100 * off:+.1f} %" if known(off) else UNKNOWN, off),
                 cell(count(member.macs), member.macs),
                 cell(count(member.parameters), member.parameters),
-                cell(f"{member.resolution} px", member.resolution),
+                cell(*input_size(member)),
                 _mixers(str(member.genes)),
             ]
         )

@@ -75,7 +75,7 @@ def _found(report: Report) -> str:
 
 
 def _device(report: Report, device: DeviceReport, index: int) -> str:
-    search = report.job.search.searcher
+    search, title = report.job.search.searcher, device.metric.title
     sentences = control_sentences(device, search)
     limit = (
         f", limit {device.max_latency_ms:g} ms a call" if device.max_latency_ms is not None else ", no latency limit"
@@ -84,7 +84,7 @@ def _device(report: Report, device: DeviceReport, index: int) -> str:
     if report.search_images:
         bars += f", 95 % interval of accuracy over {report.search_images} search images"
     parts = [
-        f'<p class="soft">Runtime {escape(device.runtime)}{limit}.</p>',
+        f'<p class="soft">Runtime {escape(device.runtime)}{limit}. A call is {_call(device)}.</p>',
         plot(
             front_figure(device, search, report.search_images),
             f"plot-front-{index}",
@@ -92,8 +92,8 @@ def _device(report: Report, device: DeviceReport, index: int) -> str:
             "The view starts near the front; double-click to see every evaluation, click a name to hide it.",
         ),
         front_html(device),
-        '<p class="soft">Accuracy on the search split is inherited from the supernet and chosen among many, so it '
-        "flatters; accuracy on the test split was measured once, after the search. Click a heading to sort.</p>",
+        f'<p class="soft">{title.capitalize()} on the search split is inherited from the supernet and chosen among many, so it '
+        f"flatters; {title} on the test split was measured once, after the search. Click a heading to sort.</p>",
         "<h3>The search against its controls</h3>",
         "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences) + "</ul>",
     ]
@@ -120,9 +120,13 @@ def _device(report: Report, device: DeviceReport, index: int) -> str:
     return "\n".join(parts)
 
 
+def _call(device: DeviceReport) -> str:
+    return "one token, with the state before it" if device.mode == "decode" else "a whole input"
+
+
 def _training(report: Report) -> str:
     return plot(
-        training_figure(report.training),
+        training_figure(report.training, report.metric),
         "plot-training",
         "The largest subnet learns from the labels; the others learn from the labels and from the largest. One "
         "supernet serves every device.",

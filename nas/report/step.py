@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import norm
 
 from hardware.errors import HardwareError
 from hardware.measure import measure
 from hardware.runtimes import get_runtime
 from hardware.settings import MeasureSettings
 from nas.job import DeviceSection
+from nas.metric import ACCURACY, Metric, Score
+from nas.profile import prepared
 from nas.report.contents import DeviceReport, Report
 from nas.report.page import render_html
 from nas.report.tables import wilson
 from nas.search.evaluator import inherit
 from nas.search.front import choose_members
 from nas.session import Session, read_front, write_front
-from nas.training.evaluate import accuracy, one_thread
+from nas.training.evaluate import evaluate, one_thread
 from nas.training.supernet import LOG
 from search_spaces import Architecture
 
 TESTS = "report/tests.csv"
 RANKS = "ranks.csv"
-TEST_COLUMNS = ("test_accuracy", "test_low", "test_high")
+TEST_COLUMNS = ("test_low", "test_high")
 
 
 def report_step(session: Session) -> None:
-    """Test accuracy and latency of the front's members, then ``report.html``."""
+    """Test quality and latency of the front's members, then ``report.html``."""
     run = session.run
     if not run.step_done("report"):
         began = time.perf_counter()
@@ -39,7 +43,7 @@ def report_step(session: Session) -> None:
         tests = _test(session, members)
         for device in session.job.devices:
             front = read_front(run, device)
-            write_front(run, device, _with_tests(front, tests, session.data.test_size))
+            write_front(run, device, _with_tests(front, tests, session.data.metric))
             _measure(session, device, members[device.name])
         run.mark_done("report", seconds=round(time.perf_counter() - began, 1))
     run.write_text("report.html", render_html(assemble(session)))
@@ -50,33 +54,42 @@ def _members(frame: pd.DataFrame, session: Session) -> list[Architecture]:
 
 
 def _test(session: Session, members: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Hash and right answers of every member on the test split, which is opened here and nowhere else."""
+    """Hash and metric of every member on the test split, which is opened here and nowhere else."""
     run, settings = session.run, session.job.search
     if not run.file(TESTS).exists():
         wanted = {a.hash: a for frame in members.values() for a in _members(frame, session)}
-        images, labels = session.data.open_test(f"report of run {run.path.name}")
+        split = session.data.open_test(f"report of run {run.path.name}")
         advance = session.progress.task("test front members", len(wanted))
         rows = []
         for done, (key, architecture) in enumerate(wanted.items(), 1):
             network = inherit(session.supernet, architecture, session.data, settings.calibration_images)
             with one_thread():
-                share = accuracy(network, images, labels, session.data, architecture.input_shape[-1])
-            rows.append({"hash": key, "right": round(share * len(labels)), "images": len(labels)})
+                found = evaluate(network, split, session.data, architecture.input_shape[-1])
+            rows.append({"hash": key, **asdict(found)})
             advance(done)
         run.write_csv(TESTS, pd.DataFrame(rows))
     return pd.read_csv(run.file(TESTS), dtype={"hash": str})
 
 
-def _with_tests(front: pd.DataFrame, tests: pd.DataFrame, images: int) -> pd.DataFrame:
-    """The front with test_accuracy and its 95 % Wilson interval; NaN for members that were not tested."""
-    right = front["hash"].map(dict(zip(tests["hash"], tests["right"], strict=True)))
-    intervals = [wilson(r, images) if np.isfinite(r) else (np.nan, np.nan) for r in right]
+def _with_tests(front: pd.DataFrame, tests: pd.DataFrame, metric: Metric) -> pd.DataFrame:
+    """The front with the metric on the test split and its 95 % interval; NaN for members that were not tested."""
+    scores = {row["hash"]: Score(row["value"], row["deviation"], int(row["examples"])) for _, row in tests.iterrows()}
+    found = [scores.get(key) for key in front["hash"]]
+    intervals = [(np.nan, np.nan) if score is None else interval(score, metric) for score in found]
     added: dict[str, Any] = {
-        "test_accuracy": right / images,
+        f"test_{metric.name}": [np.nan if score is None else score.value for score in found],
         "test_low": [low for low, _ in intervals],
         "test_high": [high for _, high in intervals],
     }
     return front.drop(columns=[c for c in added if c in front]).assign(**added)
+
+
+def interval(score: Score, metric: Metric) -> tuple[float, float]:
+    """The 95 % interval of a score: Wilson's for a share, the normal one of a mean over windows otherwise."""
+    if metric == ACCURACY:
+        return wilson(round(score.value * score.examples), score.examples)
+    half = float(norm.ppf(0.975)) * score.standard_error
+    return score.value - half, score.value + half
 
 
 def _measure(session: Session, device: DeviceSection, members: pd.DataFrame) -> None:
@@ -88,7 +101,8 @@ def _measure(session: Session, device: DeviceSection, members: pd.DataFrame) -> 
     items = []
     for architecture in _members(members, session):
         network = inherit(session.supernet, architecture, session.data, session.job.search.calibration_images)
-        items.append((architecture.hash, network.cpu(), (torch.randn(device.batch, *architecture.input_shape),)))
+        timed = prepared(network.cpu(), architecture.specs[0], device.batch, device.mode)
+        items.append((architecture.hash, *timed))
     try:
         runners = runtime.prepare_many(items, session.job.threads)
         advance = session.progress.task(f"measure front {device.name}", 100)
@@ -114,7 +128,8 @@ def measured_front(session: Session, device: DeviceSection) -> pd.DataFrame:
     """The front with the columns of tests and of measured_ms, measured_low_ms and measured_high_ms; NaN where there is
     no test or measurement (yet)."""
     front = read_front(session.run, device)
-    front = front.assign(**{name: np.nan for name in TEST_COLUMNS if name not in front})
+    wanted = (f"test_{session.data.metric.name}", *TEST_COLUMNS)
+    front = front.assign(**{name: np.nan for name in wanted if name not in front})
     columns = ["measured_ms", "measured_low_ms", "measured_high_ms"]
     file = session.run.file(f"report/measured-{device.name}.csv")
     measured = (
@@ -130,14 +145,14 @@ def assemble(session: Session) -> Report:
     run, job, data = session.run, session.job, session.data
     steps = run.manifest["steps"]
     facts: dict[str, str | float] = {
-        "train images": len(data.train.labels),
-        "search images": len(data.search.labels),
-        "test images": data.test_size,
+        f"train {data.examples}": len(data.train.labels),
+        f"search {data.examples}": len(data.search.labels),
+        f"test {data.examples}": data.test_size,
         "search space": f"{session.space.name}, {session.space.size():.2g} architectures",
         **{f"{name}, seconds": step["seconds"] for name, step in steps.items() if "seconds" in step},
         **{
             name: run.manifest["packages"][name]
-            for name in ("torch", "onnxruntime")
+            for name in ("torch", "onnxruntime", "executorch")
             if name in run.manifest["packages"]
         },
     }
@@ -170,4 +185,6 @@ def device_report(session: Session, device: DeviceSection) -> DeviceReport:
         evaluations=pd.read_parquet(session.run.file(f"search/{device.name}.parquet")),
         hypervolumes=pd.read_parquet(session.run.file(f"search/{device.name}-hypervolume.parquet")),
         validation=validation,
+        metric=session.data.metric,
+        mode=device.mode,
     )

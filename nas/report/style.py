@@ -31,9 +31,24 @@ SEARCH_COLOURS = {
     "attention": FAMILY_COLOURS["attention"],
     "ssm": FAMILY_COLOURS["ssm"],
     "no-ssm": "#CC79A7",
+    "linear-attention": FAMILY_COLOURS["linear attention"],
 }
-_SEARCH_MARKS = {"random": "x-thin", "conv": "square", "attention": "triangle-up", "ssm": "diamond", "no-ssm": "cross"}
-_SEARCH_DASHES = {"random": "dot", "conv": "dash", "attention": "dashdot", "ssm": "longdash", "no-ssm": "longdashdot"}
+_SEARCH_MARKS = {
+    "random": "x-thin",
+    "conv": "square",
+    "attention": "triangle-up",
+    "ssm": "diamond",
+    "no-ssm": "cross",
+    "linear-attention": "star",
+}
+_SEARCH_DASHES = {
+    "random": "dot",
+    "conv": "dash",
+    "attention": "dashdot",
+    "ssm": "longdash",
+    "no-ssm": "longdashdot",
+    "linear-attention": "dashdot",
+}
 DEVICE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1F2430", "#8A8F98")
 DEVICE_MARKS = ("circle", "square", "diamond", "triangle-up", "cross", "star", "hexagon", "x")
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"

@@ -13,8 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 from scipy.stats import norm
 
-from nas.report.contents import DeviceReport
-from nas.report.words import UNKNOWN, count, known, ms_plus_minus, percent, plus_minus
+from nas.metric import Metric
+from nas.report.contents import INPUTS, DeviceReport
+from nas.report.words import UNKNOWN, count, known, ms_plus_minus, percent, plus_minus, quality
 from search_spaces import SpaceError
 from search_spaces.operators import family
 
@@ -143,23 +144,29 @@ def hypervolume_summary(hypervolumes: pd.DataFrame) -> pd.DataFrame:
     return summary.rename_axis("search").reset_index()
 
 
-_HEADINGS = (
-    "architecture",
-    "accuracy, search",
-    "accuracy, test",
-    "predicted, ms",
-    "measured, ms",
-    "MACs",
-    "parameters",
-)
-_NOTE = f"{UNKNOWN} not tested; latency ± its 90 % interval, test accuracy ± its 95 % interval, the larger side"
+def _headings(metric: Metric) -> tuple[str, ...]:
+    title = metric.title
+    return "architecture", f"{title}, search", f"{title}, test", "predicted, ms", "measured, ms", "MACs", "parameters"
 
 
-def _cells(member: Any) -> list[str]:
+def _note(metric: Metric) -> str:
+    return (
+        f"{UNKNOWN} not tested; latency ± its 90 % interval, test {metric.title} ± its 95 % interval, the larger side"
+    )
+
+
+def input_size(member: Any) -> tuple[str, int]:
+    """The input of a front member as text ('28 px', '128 tokens') and as a number."""
+    column = next(name for name in INPUTS if hasattr(member, name))
+    return f"{getattr(member, column)} {INPUTS[column]}", getattr(member, column)
+
+
+def _cells(member: Any, device: DeviceReport) -> list[str]:
+    tested = getattr(member, device.test_quality)
     return [
         str(member.hash) + (" *" if member.knee else ""),
-        percent(member.accuracy),
-        plus_minus(member.test_accuracy, member.test_low, member.test_high),
+        quality(getattr(member, device.quality), device.metric),
+        plus_minus(tested, member.test_low, member.test_high, device.metric),
         ms_plus_minus(member.latency_ms, member.latency_low_ms, member.latency_high_ms),
         ms_plus_minus(member.measured_ms, member.measured_low_ms, member.measured_high_ms),
         count(member.macs),
@@ -179,25 +186,26 @@ def front_table(device: DeviceReport) -> Table:
     """The front for the terminal, from the fastest member to the slowest."""
     table = Table(
         title=escape(front_title(device)),
-        caption=f"* knee; {_NOTE}\nmixers: {LETTERS_HELP}",
+        caption=f"* knee; {_note(device.metric)}\nmixers: {LETTERS_HELP}",
         box=box.SIMPLE_HEAD,
         padding=(0, 0),
         title_justify="left",
         caption_justify="left",
     )
-    for heading in (*_HEADINGS, "mixers"):
+    for heading in (*_headings(device.metric), "mixers"):
         left = heading in ("architecture", "mixers")
         table.add_column(heading, justify="left" if left else "right", no_wrap=left, overflow="fold")
     for member in device.members.itertuples():
-        table.add_row(*(escape(cell) for cell in [*_cells(member), short_mixers(str(member.genes))]))
+        table.add_row(*(escape(cell) for cell in [*_cells(member, device), short_mixers(str(member.genes))]))
     return table
 
 
 def front_markdown(device: DeviceReport) -> str:
     """The front as a markdown table, with the mixers written out; ends with a newline."""
-    lines = ["| " + " | ".join((*_HEADINGS, "mixers")) + " |", "| --- |" + " ---: |" * (len(_HEADINGS) - 1) + " --- |"]
+    heads = _headings(device.metric)
+    lines = ["| " + " | ".join((*heads, "mixers")) + " |", "| --- |" + " ---: |" * (len(heads) - 1) + " --- |"]
     for member in device.members.itertuples():
         mixers = " / ".join(" ".join(names) for names in by_stage(str(member.genes)).values())
-        cells = [*_cells(member), mixers]
+        cells = [*_cells(member, device), mixers]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + f"\n\n\\* knee; {_NOTE}.\n"
+    return "\n".join(lines) + f"\n\n\\* knee; {_note(device.metric)}.\n"

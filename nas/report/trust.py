@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from nas.metric import ACCURACY, Metric
 from nas.report.contents import DeviceReport, Report
 from nas.report.findings import latency_error
 from nas.report.words import known, percent, plain, plural
@@ -61,6 +62,10 @@ def _device_sentences(device: DeviceReport) -> list[str]:
     return said
 
 
+def _plural(metric: Metric) -> str:
+    return "accuracies" if metric == ACCURACY else f"figures in {metric.title}"
+
+
 def trust_sentences(report: Report) -> list[str]:
     """Everything a reader should know before believing the numbers."""
     search = report.job.search
@@ -71,14 +76,15 @@ def trust_sentences(report: Report) -> list[str]:
         luck = "a control counts as a tie where the ranges over seeds overlap"
     every = "The search and every control" if search.controls else "The search"
     said.append(f"{every} had {plural(search.seeds, 'seed')} of {search.evaluations} evaluations a device: {luck}.")
-    keys = [key for key in ("train images", "search images", "test images") if key in report.facts]
+    keys = [key for key in report.facts if key.split(" ")[0] in ("train", "search", "test") and key.count(" ") == 1]
+    keys = [key for key in keys if key.endswith(("images", "sequences"))]
     sizes = ", ".join(f"{plain(report.facts[key])} {key}" for key in keys)
     said.append(
         "Weights were fitted on the train split, architectures chosen on the search split, and the test split was "
         f"opened once, for front members only{f' ({sizes})' if sizes else ''}."
     )
     said.append(
-        "All accuracies are those of subnets with weights inherited from the supernet; the same architectures trained "
-        "alone would score differently, and may rank differently."
+        f"All {_plural(report.metric)} are those of subnets with weights inherited from the supernet; the same architectures "
+        "trained alone would score differently, and may rank differently."
     )
     return [*said, rank_sentence(report.ranks)]

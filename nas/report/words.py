@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from nas.metric import Metric
+
 UNKNOWN = "–"
 SEARCHES = {
     "random": "random search",
@@ -13,6 +15,7 @@ SEARCHES = {
     "attention": "attention only",
     "ssm": "state space only",
     "no-ssm": "no state space",
+    "linear-attention": "linear attention only",
 }
 
 
@@ -42,20 +45,32 @@ def ms_interval(value: float | None, low: float | None, high: float | None) -> s
     return f"{ms(value)} [{ms(low)}, {ms(high)}]" if known(low) and known(high) else ms(value)
 
 
-def percent_interval(value: float | None, low: float | None, high: float | None) -> str:
+def quality(value: float | None, metric: Metric) -> str:
+    """'97.3 %' or '2.134'."""
+    return metric.text(value) if value is not None and known(value) else UNKNOWN
+
+
+def between(low: float, high: float, metric: Metric, word: str = ", ") -> str:
+    """'96.1, 98.2', without the unit."""
+    return word.join(f"{metric.scale * end:.{metric.digits}f}" for end in (low, high))
+
+
+def quality_interval(value: float | None, low: float | None, high: float | None, metric: Metric) -> str:
     """'97.3 % [96.1, 98.2]'."""
     if value is None or low is None or high is None or not known(value):
         return UNKNOWN
-    return f"{percent(value)} [{100 * low:.1f}, {100 * high:.1f}]" if known(low) and known(high) else percent(value)
+    text = metric.text(value)
+    return f"{text} [{between(low, high, metric)}]" if known(low) and known(high) else text
 
 
-def plus_minus(value: float, low: float, high: float) -> str:
+def plus_minus(value: float, low: float, high: float, metric: Metric) -> str:
     """'97.3 ±1.1 %' with no-break spaces, the larger side of an uneven interval."""
     if not known(value):
         return UNKNOWN
     if not (known(low) and known(high)):
-        return percent(value)
-    return f"{100 * value:.1f}\u00a0±{100 * max(value - low, high - value):.1f}\u00a0%"
+        return metric.text(value)
+    half = f"{metric.scale * max(value - low, high - value):.{metric.digits}f}"
+    return f"{metric.scale * value:.{metric.digits}f}\u00a0±{half}{metric.unit}".replace(" ", "\u00a0")
 
 
 def ms_plus_minus(value: float, low: float, high: float) -> str:
