@@ -17,6 +17,7 @@ from predictors.errors import PredictorError
 from predictors.minimum import minimise
 from predictors.operator_model import OperatorError, OperatorModel
 from search_spaces.architecture import Architecture
+from search_spaces.build import check_spec
 from search_spaces.errors import SpaceError
 from search_spaces.operators import family
 from search_spaces.operators.base import FAMILIES
@@ -154,6 +155,10 @@ def _corrected_ms(ms: Mapping[OperatorSpec, float], correction: Correction, spec
 
 def _spec(key: str) -> OperatorSpec:
     try:
-        return OperatorSpec.parse(key)
+        spec = OperatorSpec.parse(key)
+        check_spec(spec)
     except SpaceError as error:
-        raise PredictorError(f"table: an operator has a key that is not a spec: {error}") from error
+        raise PredictorError(
+            f"table: operator {key!r} is none of this release: {error}; measure the table again (`nas profile`)"
+        ) from error
+    return spec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hardware.table import LatencyTable
 from nas.errors import JobError
 from nas.query import tables_of
 from predictors import LatencyPredictor
-from search_spaces import SearchSpace, cost
+from search_spaces import OperatorSpec, SearchSpace, cost
 from search_spaces.operators import get_operator
 
 SAMPLES = 20_000
@@ -46,7 +47,7 @@ def describe(
     ends = np.concatenate([space.smallest(rows[:2000]), space.largest(rows[:2000])])
     values, reach = {}, {}
     for name in ("macs", "parameters", "activations"):
-        score = space.additive(lambda spec, name=name: getattr(cost(spec), name)).score
+        score = space.additive(partial(_cost_of, name)).score
         values[name], reach[name] = score(rows), score(ends)
     for name, table in tables.items():
         predictor = LatencyPredictor(space, table)
@@ -69,6 +70,10 @@ def describe(
         "limits": {name: {"limit": limit, **_share(within[name])} for name, limit in limits.items()},
         "all_limits": _share(np.logical_and.reduce(list(within.values()))) if within else None,
     }
+
+
+def _cost_of(measure: str, spec: OperatorSpec) -> float:
+    return float(getattr(cost(spec), measure))
 
 
 def _families(space: SearchSpace) -> dict[str, int]:
