@@ -179,7 +179,7 @@ def test_a_restricted_space_needs_only_its_own_operators(space: SearchSpace) -> 
 def test_unreadable_keys_are_named(space: SearchSpace) -> None:
     good = table(space, 0.05, 4, 0, noise=0.01)
     for column, frame, words in (
-        ("operators", good.operators.copy(), "an operator has a key that is not a spec"),
+        ("operators", good.operators.copy(), "operator .nonsense. is none of this release"),
         ("networks", good.networks.copy(), "'fit' network has a key that is not an architecture"),
     ):
         frame.loc[0, "key"] = "nonsense"
