@@ -77,6 +77,27 @@ def slicing_cost(
 
 
 @app.command()
+def cores(
+    tokens: Annotated[list[int] | None, typer.Option(min=1, help="196 and 1024 unless given, once or often")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="sequences a pass")] = 1,
+    repeats: Annotated[int, typer.Option(min=6, help="rounds in which every core runs once")] = 50,
+    loop_repeats: Annotated[int, typer.Option(min=0, help="rounds in which the recurrences run too")] = 7,
+    threads: Annotated[int, typer.Option(min=1, help="PyTorch threads")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, or cuda (compiled cores, share of the card's limit)")] = "cpu",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Forward and backward of the linear mixers' cores over softmax attention and over their own recurrences."""
+    import torch
+
+    from nas.bench.cores import bench_cores
+
+    torch.set_num_threads(threads)
+    loops = min(loop_repeats, repeats)
+    _report(lambda progress: bench_cores(tokens or [196, 1024], batch, repeats, loops, device, seed, progress), as_json)
+
+
+@app.command()
 def ranks(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="a trained run directory")],
     count: Annotated[int, typer.Option(min=4, help="architectures to train alone")] = 24,

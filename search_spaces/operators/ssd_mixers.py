@@ -179,8 +179,8 @@ class SSD(_StateSpace):
     def mix(self, values: Tensor, step: Tensor, b: Tensor, c: Tensor, height: int, width: int) -> Tensor:
         y = self._along(values, step, b, c, 0)
         if self.scans == 4:
-            turned = (by_columns(t, height, width) for t in (values, step, b, c))
-            y = y + by_columns(self._along(*turned, 2), width, height)
+            values, step, b, c = (by_columns(t, height, width) for t in (values, step, b, c))
+            y = y + by_columns(self._along(values, step, b, c, 2), width, height)
         return y / self.scans
 
     def _along(self, values: Tensor, step: Tensor, b: Tensor, c: Tensor, first: int) -> Tensor:
