@@ -78,7 +78,7 @@ def slicing_cost(
 
 @app.command()
 def cores(
-    tokens: Annotated[list[int] | None, typer.Option(min=1, help="196 and 1024 unless given, once or often")] = None,
+    tokens: Annotated[list[int] | None, typer.Option(min=2, help="196 and 1024 unless given, once or often")] = None,
     batch: Annotated[int, typer.Option(min=1, help="sequences a pass")] = 1,
     repeats: Annotated[int, typer.Option(min=6, help="rounds in which every core runs once")] = 50,
     loop_repeats: Annotated[int, typer.Option(min=0, help="rounds in which the recurrences run too")] = 7,
