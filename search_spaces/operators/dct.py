@@ -11,7 +11,7 @@ from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision
 from search_spaces.operators.registry import register
-from search_spaces.operators.transforms import constant, cosine_matrix
+from search_spaces.operators.transforms import constant, cosine_matrix, sides
 
 
 def band_responses(bands: int, height: int, width: int) -> np.ndarray:
@@ -52,7 +52,7 @@ class DynamicSpectrumMixer(Operator):
             self.weigh.bias[:dim] += 1.0  # the identity, nearly
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
+        height, width = sides(x)
         weights = self.weigh(F.gelu(self.squeeze(x.mean((2, 3))))).unflatten(1, (self.bands, -1)).transpose(1, 2)
         dtype, x, weights = x.dtype, full_precision(x), full_precision(weights)
         down, across = cosine_matrix(height), cosine_matrix(width)

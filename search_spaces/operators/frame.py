@@ -1,4 +1,4 @@
-"""The frame of an image network: convolutional stem, strided down-sampling and pooled head."""
+"""The frame of an image network: convolutional stem, strided down-sampling and pooled heads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
-from search_spaces.operators.layers import ChannelNorm
+from search_spaces.operators.layers import ChannelNorm, to_tokens
 from search_spaces.operators.registry import register
 
 
@@ -137,3 +137,45 @@ class PooledHead(Operator):
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
         return sizes["dim"] * sizes["classes"], sizes["classes"]
+
+
+@register
+class AttentionPooledHead(Operator):
+    """Norm, a mean over the tokens weighted by a softmax of their scores, linear classifier (sequence pooling of CCT, Hassani
+    et al., arXiv 2104.05704): ``(B, dim, H, W)`` -> ``(B, classes)``.
+
+    Args:
+        dim: channels in.
+        classes: number of classes.
+    """
+
+    name, role, family = "attention_pooled_head", "head", "other"
+    elastic = {"dim": (16, 32), "classes": (10,)}
+    layout = {
+        "norm.weight": "dim",
+        "norm.bias": "dim",
+        "score.weight": "1 dim",
+        "score.bias": "1",
+        "classify.weight": "classes dim",
+        "classify.bias": "classes",
+    }
+
+    def __init__(self, dim: int, classes: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.score = nn.Linear(dim, 1)
+        self.classify = nn.Linear(dim, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.norm(to_tokens(x))
+        weights = self.score(tokens).softmax(1)
+        return self.classify((weights.transpose(1, 2) @ tokens).squeeze(1))
+
+    @classmethod
+    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
+        return (sizes["classes"],)
+
+    @classmethod
+    def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
+        tokens, dim, classes = height * width, sizes["dim"], sizes["classes"]
+        return 2 * tokens * dim + dim * classes, tokens + dim + classes

@@ -10,7 +10,14 @@ from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision
 from search_spaces.operators.registry import register
-from search_spaces.operators.transforms import constant, from_spectrum, from_spectrum_work, spectrum, spectrum_work
+from search_spaces.operators.transforms import (
+    constant,
+    from_spectrum,
+    from_spectrum_work,
+    sides,
+    spectrum,
+    spectrum_work,
+)
 
 FEATURES = 10
 
@@ -88,7 +95,7 @@ class Hyena2d(Operator):
         return filters.unflatten(1, (2 * height - 1, 2 * width - 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
+        height, width = sides(x)
         rows, columns = 2 * height - 1, 2 * width - 1
         streams = self.project(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         values, *gates = self.short(streams).chunk(self.order + 1, 1)

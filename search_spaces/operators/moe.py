@@ -38,6 +38,7 @@ class _Experts(Operator):
     """
 
     role, family = "channel_mixer", "mlp"
+    bf16_error = 1.0  # a token whose scores nearly tie may go to another expert
 
     def __init__(self, dim: int, ratio: int, experts: int, top_k: int) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from search_spaces.operators.transforms import (
     constant,
     from_spectrum,
     from_spectrum_work,
+    sides,
     spectrum,
     spectrum_work,
 )
@@ -40,20 +41,20 @@ class FourierMixing(Operator):
 
     def __init__(self, dim: int, mix_channels: int) -> None:
         super().__init__()
-        self.over_channels = bool(mix_channels)
+        self.dim, self.over_channels = dim, bool(mix_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        dtype, x = x.dtype, full_precision(x)
-        cos, sin = _fourier(x.shape[3])
+        (height, width), dtype, x = sides(x), x.dtype, full_precision(x)
+        cos, sin = _fourier(width)
         if self.over_channels:  # (a - i b)(cos - i sin): a, b are the channels' cosine and sine transforms
-            channel_cos, channel_sin = _fourier(x.shape[1])
+            channel_cos, channel_sin = _fourier(self.dim)
             both = constant(np.vstack([channel_cos, channel_sin]), x) @ x.flatten(2)
-            both = torch.cat(both.unflatten(2, x.shape[2:]).chunk(2, 1), 3)
+            both = torch.cat(both.unflatten(2, (height, width)).chunk(2, 1), 3)
             x = both @ constant(np.block([[cos, sin], [-sin, cos]]), x)
         else:
             x = x @ constant(np.hstack([cos, sin]), x)
         parts = torch.cat(x.chunk(2, 3), 2)
-        cos, sin = _fourier(x.shape[2])
+        cos, sin = _fourier(height)
         return (constant(np.hstack([cos, -sin]), x) @ parts).to(dtype)
 
     @classmethod
@@ -106,7 +107,7 @@ class SpectralGate(Operator):
         return np.clip(1 - distance, 0, None)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
+        height, width = sides(x)
         dtype, x, gate = x.dtype, full_precision(x), full_precision(self.gate)
         learned_real, learned_imaginary = gate.chunk(2, 0)
         change = torch.cat([learned_real - 1.0, learned_imaginary], 0)

@@ -1,4 +1,4 @@
-"""Token-mixing MLPs over the whole image, with weights that are interpolated to other resolutions or refuse them."""
+"""Token-mixing MLPs over the whole image, with weights that are interpolated to other resolutions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.registry import register
-from search_spaces.operators.transforms import resize_last, resize_table, resize_table_work
+from search_spaces.operators.transforms import resize_last, resize_table, resize_table_work, sides
 
 
 @register
@@ -39,7 +39,7 @@ class MixerMLP(Operator):
         self.down_bias = nn.Parameter(torch.zeros(1, grid, grid))
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
+        height, width = sides(x)
         share = self.grid**2 / (height * width)
         up, down = (resize_table(table, height, width).flatten(1) for table in (self.up, self.down))
         bias = resize_table(self.down_bias, height, width).flatten(1)
@@ -62,37 +62,43 @@ class MixerMLP(Operator):
 
 @register
 class ResMLP(Operator):
-    """The token mixer of ResMLP (Touvron et al., arXiv 2105.03404): one linear map over all tokens. It works at one
-    resolution only and refuses others; ``mixer_mlp`` and ``raft_mlp`` interpolate.
+    """The token mixer of ResMLP (Touvron et al., arXiv 2105.03404): one linear map over all tokens, the same for every
+    channel. The weights are stored for an image of ``grid`` x ``grid`` and interpolated bilinearly to other resolutions, both
+    where they read and where they write.
 
     Args:
         dim: channels in and out (no parameter depends on it).
-        side: side of the image.
+        grid: side of the image whose weights are stored.
     """
 
     name, role, family = "res_mlp", "mixer", "mlp"
-    elastic = {"side": (8,)}
-    layout = {"tokens.weight": "(side side) (side side)", "tokens.bias": "(side side)"}
+    elastic = {"grid": (8,)}
+    layout = {"tokens": "(grid grid) grid grid", "bias": "1 grid grid"}
 
-    def __init__(self, dim: int, side: int) -> None:
+    def __init__(self, dim: int, grid: int) -> None:
         super().__init__()
-        self.tokens = nn.Linear(side * side, side * side)
+        self.grid = grid
+        self.tokens = nn.Parameter(torch.empty(grid * grid, grid, grid).uniform_(-1 / grid, 1 / grid))  # written, read
+        self.bias = nn.Parameter(torch.zeros(1, grid, grid))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.tokens(x.flatten(2)).unflatten(2, x.shape[2:])
+        height, width = sides(x)
+        reading = resize_table(self.tokens, height, width).flatten(1) * (self.grid**2 / (height * width))
+        weight = resize_table(reading.transpose(0, 1).unflatten(1, (self.grid, self.grid)), height, width)
+        mixed = x.flatten(2) @ weight.flatten(1) + resize_table(self.bias, height, width).flatten(1)
+        return mixed.unflatten(2, (height, width))
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if tuple(shape[1:]) != (sizes["side"], sizes["side"]):
-            height, width = shape[1:]
-            raise SpaceError(
-                f"operator {cls.name!r}: side: got {sizes['side']} for an image of {height} x {width}; its weights fit one "
-                f"resolution, legal: square images with side = their side"
-            )
+        if sizes["grid"] < 1:
+            raise SpaceError(f"operator {cls.name!r}: grid: got {sizes['grid']}; legal: 1 or more")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
-        return sizes["dim"] * (height * width) ** 2, sizes["dim"] * height * width
+        tokens, dim = height * width, sizes["dim"]
+        macs, writes = resize_table_work(sizes["grid"], height, width)
+        tables = sizes["grid"] ** 2 + tokens + 1
+        return dim * tokens * tokens + tables * macs, dim * tokens + tables * writes
 
 
 class _AxisMLP(nn.Module):
@@ -108,7 +114,7 @@ class _AxisMLP(nn.Module):
         self.down_bias = nn.Parameter(torch.zeros(raft, grid))
 
     def forward(self, x: Tensor) -> Tensor:
-        length = x.shape[-1]
+        length = sides(x)[1]
         up = resize_last(self.up, length).flatten(1) * (self.grid / length)
         down = resize_last(self.down, length).flatten(1)
         hidden = F.gelu(x.flatten(-2) @ up.transpose(0, 1) + self.up_bias)

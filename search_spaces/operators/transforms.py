@@ -19,6 +19,11 @@ def constant(array: np.ndarray, like: Tensor) -> Tensor:
     return torch.tensor(np.ascontiguousarray(array, kind), dtype=like.dtype, device=like.device)
 
 
+def sides(x: Tensor) -> tuple[int, int]:
+    """The last two lengths of ``x`` as plain integers, which they are not while ``torch.jit.trace`` records a module."""
+    return int(x.shape[-2]), int(x.shape[-1])
+
+
 def _angles(rows: int, columns: int, period: int) -> np.ndarray:
     """``2 pi r c / period``, with the product reduced first so that large indices lose no digits."""
     return 2 * np.pi / period * (np.outer(np.arange(rows), np.arange(columns)) % period)
@@ -48,7 +53,7 @@ def inverse_matrices(height: int, width: int, rows: int, columns: int) -> tuple[
 def spectrum(x: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """Real and imaginary part ``(..., rows, columns // 2 + 1)`` of the 2-D DFT of ``x`` ``(..., H, W)``, zero-padded to
     ``rows`` x ``columns``."""
-    across, down = forward_matrices(x.shape[-2], x.shape[-1], rows, columns)
+    across, down = forward_matrices(*sides(x), rows, columns)
     half = torch.cat((x @ constant(across, x)).chunk(2, -1), -2)
     real, imaginary = (constant(down, x) @ half).chunk(2, -2)
     return real, imaginary
@@ -56,7 +61,7 @@ def spectrum(x: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
 
 def from_spectrum(real: Tensor, imaginary: Tensor, height: int, width: int, columns: int) -> Tensor:
     """The first ``height`` rows and ``width`` columns of the inverse of `spectrum`."""
-    down, across = inverse_matrices(height, width, real.shape[-2], columns)
+    down, across = inverse_matrices(height, width, sides(real)[0], columns)
     half = constant(down, real) @ torch.cat((real, imaginary), -2)
     return torch.cat(half.chunk(2, -2), -1) @ constant(across, real)
 
@@ -88,13 +93,14 @@ def resize_matrix(source: int, target: int) -> np.ndarray:
 
 def resize_last(x: Tensor, length: int) -> Tensor:
     """The last axis of ``x`` resampled to ``length``; nothing is computed if it has that length."""
-    return x if x.shape[-1] == length else x @ constant(resize_matrix(x.shape[-1], length).T, x)
+    source = sides(x)[1]
+    return x if source == length else x @ constant(resize_matrix(source, length).T, x)
 
 
 def resize_table(table: Tensor, height: int, width: int) -> Tensor:
     """``(C, grid, grid)`` -> ``(C, height, width)``, bilinearly."""
-    table = resize_last(table, width)
-    return table if table.shape[1] == height else constant(resize_matrix(table.shape[1], height), table) @ table
+    table, grid = resize_last(table, width), sides(table)[0]
+    return table if grid == height else constant(resize_matrix(grid, height), table) @ table
 
 
 def resize_table_work(grid: int, height: int, width: int) -> Counts:

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.token_mlp import MixerMLP, RaftMLP, ResMLP
 from search_spaces.references.mlp import gelu
 from search_spaces.references.registry import degenerate, reference
@@ -32,11 +31,14 @@ def mixer_mlp(op: MixerMLP, x: Tensor) -> Tensor:
 
 @reference("res_mlp")
 def res_mlp(op: ResMLP, x: Tensor) -> Tensor:
-    y, side = torch.empty_like(x), x.shape[2]
-    weight = op.tokens.weight.unflatten(0, (side, side)).unflatten(2, (side, side))
-    for i in range(side):
-        for j in range(side):
-            y[:, :, i, j] = (x * weight[i, j]).sum((2, 3)) + op.tokens.bias[i * side + j]
+    height, width = x.shape[2:]
+    weight = _resized(op.tokens, height, width).flatten(1).T.unflatten(1, (op.grid, op.grid))
+    weight = _resized(weight, height, width).reshape(height, width, height, width)  # from, from, to, to
+    weight = weight * op.grid**2 / (height * width)
+    y = torch.zeros_like(x) + _resized(op.bias, height, width)
+    for i in range(height):
+        for j in range(width):
+            y += x[:, :, i, j, None, None] * weight[i, j]
     return y
 
 
@@ -84,18 +86,22 @@ def mixer_of_the_mean() -> tuple[Tensor, Tensor]:
         return op(x), (hidden @ op.down[:, 0, 0])[:, :, None, None].expand_as(x)
 
 
-@degenerate("res_mlp", "weights 1 on the diagonal: identity; another resolution is refused")
+@degenerate("res_mlp", "weights 1 on the diagonal: identity")
 def res_mlp_identity() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    op, x = ResMLP(dim=3, side=4).double(), torch.randn(2, 3, 4, 4).double()
-    try:
-        ResMLP.check((3, 5, 4), dim=3, side=4)
-    except SpaceError:
-        with torch.no_grad():
-            op.tokens.weight.copy_(torch.eye(16))
-            op.tokens.bias.zero_()
-            return op(x), x
-    raise AssertionError("res_mlp must refuse 5 x 4 with side 4")
+    op, x = ResMLP(dim=3, grid=4).double(), torch.randn(2, 3, 4, 4).double()
+    with torch.no_grad():
+        op.tokens.copy_(torch.eye(16).reshape(16, 4, 4))
+        return op(x), x
+
+
+@degenerate("res_mlp", "equal weights, at another resolution: the sum over tokens of the grid's scale")
+def res_mlp_mean() -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    op, x = ResMLP(dim=3, grid=4).double(), torch.randn(2, 3, 9, 6).double()
+    with torch.no_grad():
+        op.tokens.fill_(1 / 16)
+        return op(x), x.mean((2, 3), keepdim=True).expand_as(x)
 
 
 @degenerate("raft_mlp", "raft 1, horizontal map 0: mixer_mlp of every column by itself")

@@ -41,7 +41,8 @@ def mixer_of_a_column() -> tuple[Tensor, Tensor]:
 def res_block() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     theirs = timm_module("timm.models.mlp_mixer").ResBlock(6, 25).linear_tokens.double()
-    op, x = ResMLP(dim=6, side=5).double(), torch.randn(2, 6, 5, 5).double()
-    op.tokens.load_state_dict(theirs.state_dict())
+    op, x = ResMLP(dim=6, grid=5).double(), torch.randn(2, 6, 5, 5).double()
     with torch.no_grad():
+        op.tokens.copy_(theirs.weight.reshape(25, 5, 5))
+        op.bias.copy_(theirs.bias.reshape(1, 5, 5))
         return op(x), theirs(x.flatten(2)).reshape(x.shape)
