@@ -60,9 +60,10 @@ def segment_matrix(length: int, segments: int, like: Tensor) -> Tensor:
 
 
 def region_means(x: Tensor, side: int) -> Tensor:
-    """``(B, C, H, W)`` -> the means of a grid of at most ``side`` x ``side`` regions ``(B, C, rows, columns)``."""
-    rows, columns = min(side, x.shape[2]), min(side, x.shape[3])
-    return segment_matrix(x.shape[2], rows, x) @ x @ segment_matrix(x.shape[3], columns, x).transpose(0, 1)
+    """``(..., H, W)`` -> the means of a grid of at most ``side`` x ``side`` regions ``(..., rows, columns)``."""
+    height, width = x.shape[-2:]
+    rows, columns = segment_matrix(height, min(side, height), x), segment_matrix(width, min(side, width), x)
+    return rows @ x @ columns.transpose(0, 1)
 
 
 def region_work(channels: int, height: int, width: int, side: int) -> tuple[int, int, int]:
@@ -114,8 +115,9 @@ class ProjectedMixer(Operator):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
         q, k, v = self.project(x).chunk(3, -1)
-        mixed = self.core(*[split_heads(t, self.heads) for t in (q, k, v)], height=height, width=width)
-        return to_image(self.out(self.enhance(merge_heads(mixed), v, height, width)), height, width)
+        q, k, values = (split_heads(t, self.heads) for t in (q, k, v))
+        mixed = merge_heads(self.core(q, k, values, height, width))
+        return to_image(self.out(self.enhance(mixed, v, height, width)), height, width)
 
     @classmethod
     def core_work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -13,9 +13,9 @@ from search_spaces.operators.registry import register
 
 @register
 class StripAttention(ReducedKeys):
-    """Strip self-attention of S2AFormer (Xu et al., arXiv 2505.22195): keys and values are reduced in space, queries and keys in channels,
-    so the scores cost ``N * N/ratio^2 * inner * key_dim/head_dim``. The two reductions are independent. The reduction
-    in space is a depthwise convolution whose kernel is its stride.
+    """Strip self-attention of S2AFormer (Xu et al., arXiv 2505.22195): keys and values are reduced in space, queries and keys
+    in channels, so the scores cost ``N * N/ratio^2 * inner * key_dim/head_dim``. The two reductions are independent.
+    The reduction in space is a depthwise convolution whose kernel is its stride.
 
     Args:
         key_dim: channels of a head in queries and keys; ``head_dim`` compresses nothing.

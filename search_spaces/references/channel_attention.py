@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from search_spaces.operators import get_operator
 from search_spaces.references.attention_projections import (
     depthwise,
     example,
@@ -148,3 +149,29 @@ def one_split() -> tuple[Tensor, Tensor]:
     op, x = made("stda", dim=12, heads=3, head_dim=4, kernel=3, splits=1), example(1, 2, 12, 5, 7)
     op.norm = torch.nn.Identity()
     return op(x), x + _as_xca(op, x)
+
+
+def _cost_is_linear(name: str, **sizes: int) -> tuple[Tensor, Tensor]:
+    operator = get_operator(name)
+    few, many = (operator.work(side, side, dim=12, heads=3, head_dim=4, **sizes)[0] for side in (8, 64))
+    return torch.tensor(float(many)), torch.tensor(64.0 * few)
+
+
+@degenerate("channel_group_attention", "64 times the tokens: 64 times the multiply-accumulates")
+def linear_groups() -> tuple[Tensor, Tensor]:
+    return _cost_is_linear("channel_group_attention")
+
+
+@degenerate("xca", "64 times the tokens: 64 times the multiply-accumulates")
+def linear_xca() -> tuple[Tensor, Tensor]:
+    return _cost_is_linear("xca")
+
+
+@degenerate("transposed_attention", "64 times the tokens: 64 times the multiply-accumulates")
+def linear_transposed() -> tuple[Tensor, Tensor]:
+    return _cost_is_linear("transposed_attention", kernel=3)
+
+
+@degenerate("stda", "64 times the tokens: 64 times the multiply-accumulates")
+def linear_stda() -> tuple[Tensor, Tensor]:
+    return _cost_is_linear("stda", kernel=3, splits=3)
