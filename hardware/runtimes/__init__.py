@@ -5,6 +5,8 @@ from __future__ import annotations
 from hardware.errors import HardwareError
 from hardware.runtimes.base import Runtime
 from hardware.runtimes.cuda import CudaRuntime
+from hardware.runtimes.executorch import ExecuTorchRuntime
+from hardware.runtimes.executorch_export import Delegation, delegation, export_executorch
 from hardware.runtimes.onnx_export import export_onnx, export_onnx_many
 from hardware.runtimes.onnxruntime import OnnxRuntime
 from hardware.runtimes.torch_eager import TorchRuntime
@@ -36,7 +38,17 @@ def get_runtime(name: str, precision: str = "fp32", threads: int = 1) -> Runtime
     return _REGISTRY[name](precision, threads)
 
 
-for _runtime in (TorchRuntime, OnnxRuntime, CudaRuntime):
+for _runtime in (TorchRuntime, OnnxRuntime, ExecuTorchRuntime, CudaRuntime):
     register_runtime(_runtime)
 
-__all__ = ["Runtime", "export_onnx", "export_onnx_many", "get_runtime", "register_runtime", "runtime_names"]
+__all__ = [
+    "Delegation",
+    "Runtime",
+    "delegation",
+    "export_executorch",
+    "export_onnx",
+    "export_onnx_many",
+    "get_runtime",
+    "register_runtime",
+    "runtime_names",
+]

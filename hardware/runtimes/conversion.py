@@ -1,79 +1,153 @@
-"""Converting many modules to ONNX, in batches, in this process or in worker processes."""
+"""Runtimes that convert modules to a file format first: many at a time, in this process or in worker processes."""
 
 from __future__ import annotations
 
 import multiprocessing
 import pickle
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from typing import TYPE_CHECKING
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, ClassVar
 
 from hardware.errors import HardwareError
+from hardware.runtimes.base import Item, Runner, Runtime, unique_items
 
 if TYPE_CHECKING:
-    from hardware.runtimes.base import Item
+    from torch import Tensor, nn
 
-BATCH = 16  # beyond this the exporter's cost a module no longer falls
+Converted = list[tuple[str, bytes]]
 
 
-def convert_to_onnx(items: list[Item], workers: int = 1) -> Iterator[tuple[str, bytes]]:
-    """Yield (key, ONNX bytes) for (key, module, inputs) items, as they are done: in no fixed order if workers > 1.
+class ConvertingRuntime(Runtime):
+    """A runtime of converted models. Sub-classes set `packages` and `batch`, and say how to convert a module and load it."""
+
+    packages: ClassVar[tuple[str, ...]]
+    """What must be installed besides torch, the runtime itself first."""
+    batch: ClassVar[int]
+    """Modules a call of `convert_batch`."""
+
+    @staticmethod
+    @abstractmethod
+    def convert(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
+        """The module, put in eval mode, as a model. Raises HardwareError when it cannot be converted."""
+
+    @classmethod
+    def convert_batch(cls, items: list[Item]) -> Converted:
+        """(key, model) for (key, module, inputs) items. Raises HardwareError naming a key that cannot be converted."""
+        results = []
+        for key, module, inputs in items:
+            try:
+                results.append((key, cls.convert(module, inputs)))
+            except HardwareError as error:
+                raise HardwareError(f"{key!r}: {error}") from error
+        return results
+
+    @abstractmethod
+    def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
+        """A runner for a converted model on these inputs. Raises HardwareError when the runtime refuses it."""
+
+    def availability(self) -> tuple[bool, str]:
+        """(True, version), or the pip command that installs what is missing."""
+        missing = [name for name in (*self.packages, "torch") if _version(name) is None]
+        if missing:
+            return False, f"{', '.join(missing)} not installed; pip install {' '.join(missing)}"
+        return True, str(_version(self.packages[0]))
+
+    def versions(self) -> dict[str, str]:
+        """The runtime, and the converter's packages, which shape the model."""
+        found = {name: _version(name) for name in (*self.packages, "torch")}
+        return {name: text for name, text in found.items() if text is not None}
+
+    def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Runner:
+        """See `Runtime.prepare`; converts first."""
+        self.require()
+        return self.load(self.convert(module, inputs), inputs)
+
+    def prepare_many(
+        self, items: Iterable[Item], workers: int = 1, progress: Callable[[int, int], None] | None = None
+    ) -> dict[str, Runner]:
+        """See `Runtime.prepare_many`; converts in batches, in processes if workers > 1."""
+        self.require()
+        unique = unique_items(items)
+        runners: dict[str, Runner] = {}
+        for key, model in convert_many(self.convert_batch, list(unique.values()), self.batch, workers):
+            runners[key] = self.load(model, unique[key][2])
+            if progress is not None:
+                progress(len(runners), len(unique))
+        return {key: runners[key] for key in unique}
+
+
+def convert_many(
+    convert: Callable[[list[Item]], Converted], items: list[Item], batch: int, workers: int = 1
+) -> Iterator[tuple[str, bytes]]:
+    """Yield (key, converted model) for (key, module, inputs) items, as they are done: in no fixed order if workers > 1.
 
     Modules that cannot be sent to another process (a class defined inside a function) are converted in this one.
-    Raises HardwareError naming the key of a module that cannot be exported.
+
+    convert: a function that pickles, which turns a batch of items into (key, model). batch: items a call; the last
+    calls get fewer. workers: processes; with one, or one batch, everything is done here.
     """
-    batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
+    batches = [items[start : start + batch] for start in range(0, len(items), batch)]
     if workers <= 1 or len(batches) == 1:
-        for batch in batches:
-            yield from _convert(batch)
+        for part in batches:
+            yield from convert(part)
         return
     # Forked children would share torch's thread pools with this process and may hang: start them afresh.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(batches)), mp_context=context, initializer=_one_thread) as pool:
-        running: set[Future[list[tuple[str, bytes]]]] = set()
+        running: set[Future[Converted]] = set()
         at_home = []
-        for batch in batches:
+        for part in batches:
             try:
                 # By value, in memory, between our own processes; torch's own way would share every tensor as a file.
-                parcel = pickle.dumps(batch)
+                parcel = pickle.dumps(part)
             except (pickle.PicklingError, AttributeError, TypeError):
-                at_home.append(batch)
+                at_home.append(part)
                 continue
-            running.add(pool.submit(_convert_parcel, parcel))
+            running.add(pool.submit(_convert_parcel, convert, parcel))
             if len(running) >= 2 * workers:  # parcels hold the weights: keep only a few in flight
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield from future.result()
-        for batch in at_home:
-            yield from _convert(batch)
+        for part in at_home:
+            yield from convert(part)
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield from future.result()
 
 
-def _convert(batch: list[Item]) -> list[tuple[str, bytes]]:
-    from hardware.runtimes.onnx_export import export_onnx, export_onnx_many
+def check_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> object:
+    """The module's output on these inputs. Raises HardwareError when it fails, before a converter hides the cause."""
+    import torch
 
     try:
-        models = export_onnx_many([(module, inputs) for _, module, inputs in batch])
-        return [(key, model) for (key, _, _), model in zip(batch, models, strict=True)]
-    except HardwareError:
-        # One bad module spoils the container: go one by one, so that the error names it.
-        results = []
-        for key, module, inputs in batch:
-            try:
-                results.append((key, export_onnx(module, inputs)))
-            except HardwareError as error:
-                raise HardwareError(f"{key!r}: {error}") from error
-        return results
+        with torch.no_grad():
+            return module(*inputs)
+    except Exception as error:
+        raise HardwareError(f"{type(module).__name__} fails on its inputs: {first_line(error)}") from error
 
 
-def _convert_parcel(parcel: bytes) -> list[tuple[str, bytes]]:
-    return _convert(pickle.loads(parcel))
+def first_line(error: BaseException) -> str:
+    """The kind and first line of an error: converters wrap the cause in a page of advice; the cause is the useful part."""
+    cause = error.__cause__ or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return f"{type(cause).__name__}: {lines[0]}" if lines else type(cause).__name__
+
+
+def _convert_parcel(convert: Callable[[list[Item]], Converted], parcel: bytes) -> Converted:
+    return convert(pickle.loads(parcel))
 
 
 def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

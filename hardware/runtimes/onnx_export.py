@@ -7,17 +7,16 @@ small module; for one of hundreds of nodes the tracing itself costs more.
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import tempfile
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
+from hardware.runtimes.conversion import check_module, first_line
+from hardware.runtimes.quiet import quiet
 
 if TYPE_CHECKING:
     import onnx
@@ -61,11 +60,7 @@ class _Part:
 
         self.module = module
         self.inputs = tuple(x.detach().clone() for x in inputs)  # one tensor given twice would become one graph input
-        try:
-            with torch.no_grad():
-                output = module(*self.inputs)
-        except Exception as error:
-            raise HardwareError(f"{type(module).__name__} fails on its inputs: {_first_line(error)}") from error
+        output: Any = check_module(module, self.inputs)
         self.single = isinstance(output, torch.Tensor)
         outputs = [output] if self.single else list(output)
         self.prefix = f"part{index}."  # of its weights in the container
@@ -101,7 +96,7 @@ def _run_exporter(parts: list[_Part]) -> onnx.ModelProto:
 
     names = ", ".join(dict.fromkeys(type(part.module).__name__ for part in parts))
     try:
-        with _quiet():
+        with quiet("torch.onnx"):
             program = torch.onnx.export(
                 SideBySide().eval(),
                 tuple(x for part in parts for x in part.inputs),
@@ -112,7 +107,7 @@ def _run_exporter(parts: list[_Part]) -> onnx.ModelProto:
                 output_names=[name for part in parts for name in part.output_names],
             )
     except Exception as error:
-        raise HardwareError(f"{names} cannot be exported to ONNX: {_first_line(error)}") from error
+        raise HardwareError(f"{names} cannot be exported to ONNX: {first_line(error)}") from error
     assert program is not None  # torch returns None only for the old exporter
     return program.model_proto
 
@@ -144,7 +139,7 @@ def _finish(proto: onnx.ModelProto, part: _Part) -> bytes:
     try:
         onnx.checker.check_model(result, full_check=True)
     except Exception as error:
-        raise HardwareError(f"{type(part.module).__name__}: not a valid ONNX graph: {_first_line(error)}") from error
+        raise HardwareError(f"{type(part.module).__name__}: not a valid ONNX graph: {first_line(error)}") from error
     return result.SerializeToString(deterministic=True)
 
 
@@ -165,20 +160,6 @@ def _rename_weights(graph: ir.Graph, prefix: str) -> None:
         value.name = name
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the exporter's notes (absent torchvision, its own deprecations); its errors still come as exceptions."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
 def _write_atomically(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -189,10 +170,3 @@ def _write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-
-
-def _first_line(error: BaseException) -> str:
-    # torch's exporter wraps the cause in a page of advice; the cause is the useful part.
-    cause = error.__cause__ or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0]}" if lines else type(cause).__name__

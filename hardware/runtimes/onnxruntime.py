@@ -2,63 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
-from hardware.runtimes.base import Item, Runner, Runtime, unique_items
-from hardware.runtimes.conversion import convert_to_onnx
+from hardware.runtimes.base import Item, Runner
+from hardware.runtimes.conversion import Converted, ConvertingRuntime
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-PACKAGES = ("onnxruntime", "onnx", "onnxscript")
 
-
-class OnnxRuntime(Runtime):
+class OnnxRuntime(ConvertingRuntime):
     """ONNX Runtime, CPU provider, all graph optimisations; input and output buffers are bound beforehand."""
 
     name = "onnxruntime"
-
-    def availability(self) -> tuple[bool, str]:
-        """(True, version), or the pip command that installs what is missing."""
-        missing = [name for name in (*PACKAGES, "torch") if _version(name) is None]
-        if missing:
-            return False, f"{', '.join(missing)} not installed; pip install {' '.join(missing)}"
-        return True, str(_version("onnxruntime"))
-
-    def versions(self) -> dict[str, str]:
-        """ONNX Runtime, and the exporter's packages, which shape the graph."""
-        found = {name: _version(name) for name in (*PACKAGES, "torch")}
-        return {name: text for name, text in found.items() if text is not None}
+    packages = ("onnxruntime", "onnx", "onnxscript")
+    batch = 16  # beyond this the exporter's cost a module no longer falls
 
     def options(self) -> dict[str, Any]:
         """Session options that decide the latency."""
         return {"graph_optimization": "all", "execution": "sequential", "io_binding": True, "spin_after_run": False}
 
-    def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Runner:
-        """See `Runtime.prepare`; the output is a NumPy array, overwritten by the next call. Exports first (0.6 s)."""
+    @staticmethod
+    def convert(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
+        """See `export_onnx`; 0.6 s."""
         from hardware.runtimes.onnx_export import export_onnx
 
-        self.require()
-        return self.load(export_onnx(module, inputs), inputs)
+        return export_onnx(module, inputs)
 
-    def prepare_many(
-        self, items: Iterable[Item], workers: int = 1, progress: Callable[[int, int], None] | None = None
-    ) -> dict[str, Runner]:
-        """See `Runtime.prepare_many`; exports in batches of 16, in processes if workers > 1."""
-        self.require()
-        unique = unique_items(items)
-        runners: dict[str, Runner] = {}
-        for key, model in convert_to_onnx(list(unique.values()), workers):
-            runners[key] = self.load(model, unique[key][2])
-            if progress is not None:
-                progress(len(runners), len(unique))
-        return {key: runners[key] for key in unique}
+    @classmethod
+    def convert_batch(cls, items: list[Item]) -> Converted:
+        """See `export_onnx_many`."""
+        from hardware.runtimes.onnx_export import export_onnx_many
+
+        try:
+            models = export_onnx_many([(module, inputs) for _, module, inputs in items])
+        except HardwareError:
+            return super().convert_batch(items)  # one bad module spoils them all: find it
+        return [(key, model) for (key, _, _), model in zip(items, models, strict=True)]
 
     def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
-        """A runner for an ONNX model (static shapes) on these inputs. Raises HardwareError when ORT refuses it."""
+        """See `ConvertingRuntime.load`; static shapes. The output is a NumPy array, overwritten by the next call."""
         import numpy as np
         import onnxruntime as ort
 
@@ -92,10 +76,3 @@ class OnnxRuntime(Runtime):
             return result
 
         return run
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -154,7 +154,7 @@ def test_what_cannot_be_exported_is_named() -> None:
 
 
 def test_the_registry_refuses_what_it_does_not_know_and_silent_overwrites() -> None:
-    with pytest.raises(HardwareError, match="runtime must be one of cuda, onnxruntime, torch, got 'tvm'"):
+    with pytest.raises(HardwareError, match="runtime must be one of cuda, executorch, onnxruntime, torch, got 'tvm'"):
         get_runtime("tvm")
     with pytest.raises(HardwareError, match="precision must be one of fp32, got 'fp4'"):
         get_runtime("torch", precision="fp4")
