@@ -19,6 +19,15 @@ from search_spaces.spec import OperatorSpec
 LINEAR = ("mbconv", "convnext", "short_conv", "relu_attention", "nc_ssd", "ssd", "gated_conv", "identity")
 MIXERS = (*LINEAR, "mhsa")
 CHANNEL_MIXERS = ("mlp", "gated_mlp")
+DOWNSAMPLES = (
+    "strided_conv",
+    "patch_merging",
+    "average_pool_downsample",
+    "max_pool_downsample",
+    "residual_reduction",
+    "cross_scale_downsample",
+)
+POSITIONS = ("no_position", "peg", "position_table", "sincos_position")
 
 
 def deployable(role: str) -> tuple[str, ...]:
@@ -66,6 +75,13 @@ def _plain_frame(stride: int) -> tuple[Operators, Operators, Operators]:
     return {"conv_stem": {"stride": (stride,)}}, {"strided_conv": {}}, {}
 
 
+def _full_frame(stride: int) -> tuple[Operators, Operators, Operators]:
+    stems = offered(("conv_stem", "overlap_stem", "cross_scale_stem"), stride=(stride,))
+    if stride == 2:
+        stems |= offered(("patch_stem", "conv_pool_stem"), patch=(2,), layers=(1,))
+    return stems, offered(DOWNSAMPLES), offered(POSITIONS)
+
+
 def _tiny(mixers: tuple[str, ...]) -> tuple[Stage, ...]:
     return (
         _stage((16, 24, 32), (1, 2), (1, 2, 4), (8, 16), (8, 16), mixers),
@@ -92,7 +108,7 @@ def _full(mixers: tuple[str, ...]) -> tuple[Stage, ...]:
 
 PRESETS = {
     "full": Preset(
-        _full, lambda: deployable("mixer"), _plain_frame, lambda side: 1 if side <= 16 else 2, (16, 24, 32), (8, 32), 10
+        _full, lambda: deployable("mixer"), _full_frame, lambda side: 1 if side <= 16 else 2, (16, 24, 32), (8, 32), 10
     ),
     "tiny": Preset(_tiny, lambda: MIXERS, _plain_frame, lambda side: 1 if side <= 16 else 2, (16, 24, 32), (8, 32), 10),
     "mobile": Preset(_mobile, lambda: MIXERS, _plain_frame, lambda side: 4, (160, 192, 224), (64, 512), 1000),
