@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.operators.attention_projections import merge_heads, split_heads
-from search_spaces.operators.base import Operator
+from search_spaces.operators.attention_projections import CheckedMixer, merge_heads, split_heads
 from search_spaces.operators.layers import full_precision, to_image, to_tokens
 from search_spaces.operators.registry import register
 
@@ -27,7 +26,7 @@ class _Context(nn.Module):
 
 
 @register
-class ConvAdditiveAttention(Operator):
+class ConvAdditiveAttention(CheckedMixer):
     """Convolutional additive token mixer of CAS-ViT (Zhang et al., arXiv 2408.03703): ``out(dw(context(q) + context(k)) * v)``,
     where a context gates its map by pixel and by channel. The published batch norm is folded into the depthwise
     convolution before it, and the map out is 1x1 so that the inner width is free.
@@ -38,7 +37,7 @@ class ConvAdditiveAttention(Operator):
         kernel: odd side of the depthwise kernels.
     """
 
-    name, role, family = "conv_additive_attention", "mixer", "linear attention"
+    name, family = "conv_additive_attention", "linear attention"
     elastic = {"expansion": (1, 2), "kernel": (3, 5)}
     layout = {
         "qkv.weight": "(3 inner) dim 1 1",
@@ -82,7 +81,7 @@ def unit(x: Tensor, axis: int) -> Tensor:
 
 
 @register
-class EfficientAdditiveAttention(Operator):
+class EfficientAdditiveAttention(CheckedMixer):
     """Efficient additive attention of SwiftFormer (Shaker et al., arXiv 2303.15446): every head sums its queries to one, with
     weights that a learned vector gives; keys times that query go through a linear map and join the queries.
 
@@ -92,7 +91,7 @@ class EfficientAdditiveAttention(Operator):
         head_dim: channels of a head.
     """
 
-    name, role, family = "efficient_additive_attention", "mixer", "linear attention"
+    name, family = "efficient_additive_attention", "linear attention"
     elastic = {"heads": (1, 2, 4), "head_dim": (8, 16)}
     layout = {
         "query_key.weight": "(2 heads head_dim) dim",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from search_spaces.errors import SpaceError
+from search_spaces.operators.attention_parts import flag, positive
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import to_image, to_tokens
 
@@ -76,7 +80,22 @@ def region_work(channels: int, height: int, width: int, side: int) -> tuple[int,
     )
 
 
-class ProjectedMixer(Operator):
+class CheckedMixer(Operator):
+    """A mixer whose sizes are at least 1, its ``flags`` 0 or 1, its ``counts`` 0 or more, and its kernels odd."""
+
+    role = "mixer"
+    flags: ClassVar[tuple[str, ...]] = ()
+    counts: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
+        positive(cls.name, **{size: value for size, value in sizes.items() if size not in cls.flags + cls.counts})
+        flag(cls.name, **{size: sizes[size] for size in cls.flags})
+        if sizes.get("kernel", 1) % 2 == 0:
+            raise SpaceError(f"operator {cls.name!r}: kernel = {sizes['kernel']}; legal: odd numbers")
+
+
+class ProjectedMixer(CheckedMixer):
     """One linear map to queries, keys and values, a core over heads, one linear map out. No position of its own.
 
     Args:
@@ -85,7 +104,7 @@ class ProjectedMixer(Operator):
         head_dim: channels of a head.
     """
 
-    role, family = "mixer", "attention"
+    family = "attention"
     elastic = {"heads": (2, 4, 6), "head_dim": (8, 16)}
     layout = {
         "qkv.weight": "(3 heads head_dim) dim",
@@ -160,7 +179,7 @@ class LocalMixer(ProjectedMixer):
         return macs + tokens * inner * sizes["kernel"] ** 2, activations + tokens * inner
 
 
-class ReducedKeys(Operator):
+class ReducedKeys(CheckedMixer):
     """Softmax attention of every token to keys and values from a smaller map, which `reduce` makes of the input.
 
     Args:
@@ -169,7 +188,7 @@ class ReducedKeys(Operator):
         head_dim: channels of a head.
     """
 
-    role, family = "mixer", "attention"
+    family = "attention"
     elastic = {"heads": (2, 4, 6), "head_dim": (8, 16)}
     layout = {
         "query.weight": "(heads key_dim) dim",

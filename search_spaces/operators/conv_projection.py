@@ -7,18 +7,18 @@ import math
 from torch import Tensor, nn
 
 from search_spaces.operators.attention_projections import (
+    CheckedMixer,
     attention_work,
     merge_heads,
     softmax_attention,
     split_heads,
 )
-from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import to_image, to_tokens
 from search_spaces.operators.registry import register
 
 
 @register
-class ConvProjectionAttention(Operator):
+class ConvProjectionAttention(CheckedMixer):
     """Convolutional projection attention of CvT (Wu et al., arXiv 2103.15808): queries, keys and values each come from a
     depthwise convolution and a linear map; keys and values may be strided. The published batch norms are folded into the
     depthwise convolutions. Position comes from the convolutions alone.
@@ -31,7 +31,7 @@ class ConvProjectionAttention(Operator):
         stride: of keys and values.
     """
 
-    name, role, family = "conv_projection_attention", "mixer", "attention"
+    name, family = "conv_projection_attention", "attention"
     elastic = {"heads": (2, 4, 6), "head_dim": (8, 16), "kernel": (1, 3, 5), "stride": (1, 2)}
     layout = {
         **{f"{part}_conv.weight": "dim 1 kernel@centre kernel@centre" for part in ("query", "key", "value")},

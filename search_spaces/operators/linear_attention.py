@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from search_spaces.errors import SpaceError
 from search_spaces.operators.attention_projections import (
+    CheckedMixer,
     LocalMixer,
     ProjectedMixer,
     attention_work,
@@ -17,7 +18,6 @@ from search_spaces.operators.attention_projections import (
     softmax_attention,
     split_heads,
 )
-from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision, to_image, to_tokens
 from search_spaces.operators.registry import register
 
@@ -79,11 +79,6 @@ class FocusedLinearAttention(LocalMixer):
         return kernel_attention(self.sharpen(q), self.sharpen(k), v)
 
     @classmethod
-    def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["focus"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: focus: got {sizes['focus']}; legal: 1 or more")
-
-    @classmethod
     def core_work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
         return kernel_work(height * width, sizes["heads"], sizes["head_dim"])
 
@@ -104,7 +99,7 @@ class EfficientAttention(ProjectedMixer):
 
 
 @register
-class HydraAttention(Operator):
+class HydraAttention(CheckedMixer):
     """Hydra attention (Bolya et al., arXiv 2209.07484): as many heads as channels. Queries and keys have length one, and every
     query is multiplied, channel by channel, with the sum over tokens of keys times values.
 
@@ -113,7 +108,7 @@ class HydraAttention(Operator):
         expansion: inner channels over ``dim``.
     """
 
-    name, role, family = "hydra_attention", "mixer", "linear attention"
+    name, family = "hydra_attention", "linear attention"
     elastic = {"expansion": (1, 2, 3)}
     layout = {"qkv.weight": "(3 inner) dim", "qkv.bias": "(3 inner)", "out.weight": "dim inner", "out.bias": "dim"}
 
@@ -169,7 +164,7 @@ class AgentAttention(LocalMixer):
 
 
 @register
-class LiteMLA(Operator):
+class LiteMLA(CheckedMixer):
     """Multi-scale ReLU linear attention of EfficientViT (Cai et al., arXiv 2205.14756): besides the heads of the projection
     come as many again for every scale, whose queries, keys and values are aggregated by a depthwise convolution and a
     linear map a head. The published batch norm is folded into the map out.
@@ -182,7 +177,7 @@ class LiteMLA(Operator):
         kernel: odd side of the first scale's kernel; the second's is larger by 2.
     """
 
-    name, role, family = "lite_mla", "mixer", "linear attention"
+    name, family, counts = "lite_mla", "linear attention", ("scales",)
     elastic = {"heads": (2, 4, 6), "head_dim": (8, 16), "scales": (0, 1, 2), "kernel": (3, 5)}
     layout = {
         "qkv.weight": "(3 heads head_dim) dim 1 1",
@@ -221,6 +216,7 @@ class LiteMLA(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
+        super().check(shape, **sizes)
         if sizes["scales"] > 2:
             raise SpaceError(f"operator {cls.name!r}: scales: got {sizes['scales']}; legal: 0, 1, 2")
 

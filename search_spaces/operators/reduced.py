@@ -211,6 +211,7 @@ class LowFormerAttention(ProjectedMixer):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
+        super().check(shape, **sizes)
         if sizes["stride"] not in (1, 2, 4):
             raise SpaceError(f"operator {cls.name!r}: stride: got {sizes['stride']}; legal: 1, 2, 4")
 

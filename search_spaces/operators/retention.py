@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.attention_projections import LocalMixer
 from search_spaces.operators.layers import full_precision
 from search_spaces.operators.registry import register
@@ -29,7 +28,7 @@ class ManhattanRetention(LocalMixer):
         axial: 1 runs along rows and then along columns, each with its own softmax; 0 is the full map.
     """
 
-    name = "manhattan_retention"
+    name, flags = "manhattan_retention", ("axial",)
     elastic = {**LocalMixer.elastic, "axial": (0, 1)}
     layout = {**LocalMixer.layout, "log_rate": "heads"}
 
@@ -57,11 +56,6 @@ class ManhattanRetention(LocalMixer):
         decay = (-rate * apart).exp().to(q.dtype)  # (heads, ..., L, L)
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
         return (scores.softmax(-1) * decay) @ v
-
-    @classmethod
-    def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["axial"] not in (0, 1):
-            raise SpaceError(f"operator {cls.name!r}: axial: got {sizes['axial']}; legal: 0, 1")
 
     @classmethod
     def core_work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.attention_projections import (
+    CheckedMixer,
     ProjectedMixer,
     merge_heads,
     region_means,
@@ -13,7 +13,6 @@ from search_spaces.operators.attention_projections import (
     segment_matrix,
     split_heads,
 )
-from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision, to_image, to_tokens
 from search_spaces.operators.registry import register
 
@@ -44,7 +43,7 @@ def cubic_inverse(a: Tensor, iterations: int) -> Tensor:
 
 
 @register
-class SoftAttention(Operator):
+class SoftAttention(CheckedMixer):
     """Softmax-free attention of SOFT (Lu et al., arXiv 2110.11945): queries are also the keys, weights are Gaussian, and the
     map between all tokens is ``p a^-1 p^T`` with the maps ``p`` to, and ``a`` between, the means of a grid of regions.
     SOFT++ (arXiv 2207.03341) divides the inverse by the roots of the row sums of ``a`` on both sides.
@@ -58,7 +57,7 @@ class SoftAttention(Operator):
         normalised: 1 for SOFT++, 0 for SOFT.
     """
 
-    name, role, family = "soft_attention", "mixer", "linear attention"
+    name, family, flags = "soft_attention", "linear attention", ("normalised",)
     elastic = {
         "heads": (2, 4, 6),
         "head_dim": (8, 16),
@@ -92,11 +91,6 @@ class SoftAttention(Operator):
             inverse = root * inverse * root.transpose(-2, -1)
         mixed = to @ (inverse @ (to.transpose(-2, -1) @ v))
         return to_image(self.out(merge_heads(mixed).to(x.dtype)), height, width)
-
-    @classmethod
-    def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["normalised"] not in (0, 1):
-            raise SpaceError(f"operator {cls.name!r}: normalised: got {sizes['normalised']}; legal: 0, 1")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
