@@ -11,7 +11,8 @@ from search_spaces import Choice, OperatorSpec, SearchSpace, Slot, SpaceError
 from search_spaces.build import check_spec, size_names
 from search_spaces.operators import Operator
 
-EXTENTS = {"image": ((8, 8), (9, 6)), "sequence": ((16,), (37,))}  # none divides by the other; one image is not square
+# small; and not square, of no common divisor, and long enough that chunked scans take several chunks
+EXTENTS = {"image": ((8, 8), (11, 7)), "sequence": ((16,), (71,))}
 WIDTHS = (16, 32)
 
 
