@@ -95,7 +95,7 @@ def res_mlp_identity() -> tuple[Tensor, Tensor]:
         return op(x), x
 
 
-@degenerate("res_mlp", "equal weights, at another resolution: the sum over tokens of the grid's scale")
+@degenerate("res_mlp", "equal weights of sum 1, at another resolution: the mean")
 def res_mlp_mean() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op, x = ResMLP(dim=3, grid=4).double(), torch.randn(2, 3, 9, 6).double()
@@ -104,9 +104,8 @@ def res_mlp_mean() -> tuple[Tensor, Tensor]:
         return op(x), x.mean((2, 3), keepdim=True).expand_as(x)
 
 
-@degenerate("raft_mlp", "raft 1, horizontal map 0: mixer_mlp of every column by itself")
+@degenerate("raft_mlp", "raft 1, horizontal map 0, image = grid: two linear maps along every column")
 def raft_of_columns() -> tuple[Tensor, Tensor]:
-    """A column as an image of its own: its pixels as the mixer's weights of one row of a ``1 x L`` table would have it."""
     torch.manual_seed(0)
     op, x = RaftMLP(dim=3, raft=1, expansion=2, grid=6).double(), torch.randn(2, 3, 6, 4).double()
     with torch.no_grad():
