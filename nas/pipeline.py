@@ -75,13 +75,19 @@ def check_limit(space: SearchSpace, device: DeviceSection, predictor: LatencyPre
 
 
 def profile_step(session: Session) -> None:
-    """A latency table for every device: measured, or the one that the job gives; then the limits are checked."""
+    """A latency table for every device: measured, or the one that the job gives; then the limits are checked.
+
+    A device that differs from an earlier one in its name and limit alone takes over the other's table.
+    """
     job, run = session.job, session.run
-    for device in job.devices:
+    for number, device in enumerate(job.devices):
         name = f"profile:{device.name}"
         if not run.step_done(name):
+            twin = next((other for other in job.devices[:number] if same_conditions(device, other)), None)
             if device.table is not None:
                 table = LatencyTable.load(device.table)
+            elif twin is not None:
+                table = session.table(twin)
             else:
                 settings = job.profile
                 plan = plan_profile(
@@ -104,6 +110,12 @@ def profile_step(session: Session) -> None:
             run.mark_done(name, seconds=round(table.header["seconds"], 1), validation=table.header["validation"])
         check_limit(session.space, device, session.predictor(device), job.seed)
         session.progress.say(f"{device.name}: {validation_text(session.table(device))}")
+
+
+def same_conditions(one: DeviceSection, two: DeviceSection) -> bool:
+    """Whether a latency table of the one is one of the other."""
+    apart = {"name", "max_latency_ms"}
+    return one.model_dump(exclude=apart) == two.model_dump(exclude=apart)
 
 
 def train_step(session: Session) -> None:

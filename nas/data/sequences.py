@@ -70,7 +70,7 @@ class SequenceData(Data):
 
     @property
     def facts(self) -> dict[str, Any]:
-        return {"input": f"integers below {self.vocab}", **self.notes, "classes": list(self.class_names)}
+        return {"vocab": self.vocab, **self.notes, "classes": list(self.class_names)}
 
     def batch(self, inputs: torch.Tensor, extent: int) -> torch.Tensor:
         """``(B, context)`` -> int64 ``(B * context / extent, extent)``, or ``(B, extent)`` for classification."""
