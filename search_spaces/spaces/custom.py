@@ -11,7 +11,8 @@
       - {widths: [32, 64], depths: [1, 2, 3], mixers: {mhsa: {heads: [2, 4], head_dim: 8}, nc_ssd: {}}}
 
 Operators are given as a list of names or as a mapping from a name to its sizes; sizes left out are those that the operator
-offers itself (`nas operators`). Everything is checked before any weight exists.
+offers itself (`nas operators`). ``position`` and ``head`` may be given too, and a stage may have ``channel_mixers``, a
+``downsample`` before it and a ``position`` of its own. Everything is checked before any weight exists.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from search_spaces.spaces.arguments import ascending, count, offered
 from search_spaces.spaces.pyramid import Operators, Pyramid, Stage
 
 PRESETS: dict[str, Any] = {}
-KEYS = ("title", "resolutions", "in_channels", "classes", "stem", "position", "downsample", "channel_mixers", "stages")
-STAGE_KEYS = ("widths", "depths", "mixers", "channel_mixers")
+SHARED_KEYS = ("stem", "position", "downsample", "channel_mixers", "head", "stages")
+KEYS = ("title", "resolutions", "in_channels", "classes", *SHARED_KEYS)
+STAGE_KEYS = ("widths", "depths", "mixers", "channel_mixers", "downsample", "position")
+GIVEN = ("dim", "dim_in", "dim_out", "channels", "classes")  # sizes that follow from the rest of the definition
 LARGEST = 65_536
 
 
@@ -47,8 +50,10 @@ def make(**definition: Any) -> SearchSpace:
         raise SpaceError(f"space: stages: got {stages!r}; legal: a list of one or more stages")
     shared = _operators("channel_mixers", definition.get("channel_mixers", ()), "channel_mixer")
     found = [_stage(f"stages[{s}]", stage, shared) for s, stage in enumerate(stages, 1)]
-    if len(found) > 1 and "downsample" not in definition:
+    if "downsample" not in definition and not all(stage.downsamples for stage in found[1:]):
         raise SpaceError("space: key 'downsample' is missing; legal: one or more operators with that role")
+    if found[0].downsamples:
+        raise SpaceError("space: stages[1]: key 'downsample' is illegal; legal: from the second stage on")
     pyramid = Pyramid(
         stages=tuple(found),
         resolutions=ascending("resolutions", definition["resolutions"], 1, 8192),
@@ -57,9 +62,11 @@ def make(**definition: Any) -> SearchSpace:
         stems=_operators("stem", definition["stem"], "stem"),
         downsamples=_operators("downsample", definition.get("downsample", ()), "downsample"),
         positions=_operators("position", definition.get("position", ()), "position"),
+        heads=_operators("head", definition.get("head", "pooled_head"), "head"),
     )
-    if not pyramid.stems:
-        raise SpaceError("space: stem: got none; legal: one or more operators with that role")
+    for key, operators in (("stem", pyramid.stems), ("head", pyramid.heads)):
+        if not operators:
+            raise SpaceError(f"space: {key}: got none; legal: one or more operators with that role")
     whole = {**definition, "name": "custom", "in_channels": pyramid.in_channels, "classes": pyramid.classes}
     return pyramid.space(f"custom/{title}", whole)
 
@@ -87,9 +94,11 @@ def _stage(where: str, stage: Any, shared: Operators) -> Stage:
     own = stage.get("channel_mixers")
     return Stage(
         ascending(f"{where}.widths", stage["widths"], 1, LARGEST),
-        ascending(f"{where}.depths", stage["depths"], 1, 1000),
+        ascending(f"{where}.depths", stage["depths"], 0, 1000),
         mixers,
         shared if own is None else _operators(f"{where}.channel_mixers", own, "channel_mixer"),
+        _operators(f"{where}.downsample", stage.get("downsample", ()), "downsample"),
+        _operators(f"{where}.position", stage.get("position", ()), "position"),
     )
 
 
@@ -110,13 +119,13 @@ def _operators(where: str, given: Any, role: str) -> Operators:
             close = difflib.get_close_matches(str(name), legal, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise SpaceError(f"space: {where}: got {name!r}{hint}; legal: {', '.join(legal)}")
-        found[name] = {**offered((name,))[name], **_sizes(f"{where}.{name}", name, {} if sizes is None else sizes)}
+        own = {size: values for size, values in offered((name,))[name].items() if size not in GIVEN}
+        found[name] = {**own, **_sizes(f"{where}.{name}", name, {} if sizes is None else sizes)}
     return found
 
 
 def _sizes(where: str, name: str, sizes: Any) -> dict[str, tuple[int, ...]]:
-    widths = ("dim", "dim_in", "dim_out", "channels")
-    legal = tuple(size for size in get_operator(name).elastic if size not in widths)
+    legal = tuple(size for size in get_operator(name).elastic if size not in GIVEN)
     _keys(f"space: {where}", sizes, legal, ())
     found = {}
     for size, values in sizes.items():

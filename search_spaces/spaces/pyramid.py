@@ -1,6 +1,6 @@
 """The pyramid: image networks of stages, whose layers choose their operators. Shipped and users' image spaces are these.
 
-    stem -> (position) -> stage 1 (layers) -> down-sampling -> stage 2 (layers) -> ... -> pooled head
+    stem -> (position) -> stage 1 (layers) -> down-sampling -> (position) -> stage 2 (layers) -> ... -> head
 
 A layer is one mixer; mixers that do not mix channels themselves are followed by a channel mixer. Widths are chosen per
 stage, so an operator's type never changes the shapes around it. Every (layer, mixer type) has weights of its own; stem,
@@ -26,17 +26,21 @@ Operators = Mapping[str, Sizes]  # operator name -> the values of its sizes, wid
 
 @dataclass(frozen=True)
 class Stage:
-    """Legal widths and depths of one stage, its mixers and its channel mixers with their sizes."""
+    """Legal widths and depths of one stage, its mixers and its channel mixers with their sizes; the down-sampling before it
+    where it is not the pyramid's, and positions after that."""
 
     widths: tuple[int, ...]
     depths: tuple[int, ...]
     mixers: Operators
     channel_mixers: Operators
+    downsamples: Operators = field(default_factory=dict)
+    positions: Operators = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Pyramid:
-    """Everything that can be chosen. Where one stem, position or down-sampling is given, there is nothing to choose."""
+    """Everything that can be chosen. Where one stem, position, down-sampling or head is given, there is nothing to choose.
+    ``positions`` are those after the stem."""
 
     stages: tuple[Stage, ...]
     resolutions: tuple[int, ...]
@@ -45,6 +49,7 @@ class Pyramid:
     stems: Operators
     downsamples: Operators
     positions: Operators = field(default_factory=dict)
+    heads: Operators = field(default_factory=lambda: {"pooled_head": {}})
 
     def space(self, name: str, definition: Mapping[str, Any]) -> SearchSpace:
         """The search space, after every operator was checked at every size it may take.
@@ -70,17 +75,24 @@ class _Maker:
         for s, stage in enumerate(pyramid.stages, 1):
             if s == 1:
                 self._frame("stem", pyramid.stems, {"channels": (channels,), "dim": widths[0]}, frames)
-                self._positions(widths[0], frames)
+                self._positions(1, pyramid.positions or stage.positions, widths[0], frames)
             else:
                 widths_around = {"dim_in": widths[s - 2], "dim_out": widths[s - 1]}
-                self._frame(f"downsample{s}", pyramid.downsamples, widths_around, frames)
+                self._frame(f"downsample{s}", stage.downsamples or pyramid.downsamples, widths_around, frames)
+                self._positions(s, stage.positions, widths[s - 1], frames)
             self._stage(s, stage, frames)
-        sides, classes = dict(self.sides), pyramid.classes
+        self._head(len(widths), widths[-1], frames)
+        self.slots = frames
 
-        def head(resolution: int, dim: int) -> OperatorSpec:
-            return OperatorSpec.of("pooled_head", (dim, sides[resolution], sides[resolution]), dim=dim, classes=classes)
-
-        self.slots = [*frames, Slot("head", ("resolution", f"stage{len(widths)}.width"), head)]
+    def _head(self, s: int, widths: tuple[int, ...], slots: list[Slot]) -> None:
+        heads, classes = self.pyramid.heads, {"classes": self.pyramid.classes}
+        if len(heads) > 1:
+            self.choices.append(Choice("head", tuple(heads)))
+        self._check({name: {**sizes, "classes": (classes["classes"],)} for name, sizes in heads.items()}, widths)
+        for name, sizes in heads.items():
+            at, when = ("head", None) if len(heads) == 1 else (f"head.{name}", ("head", (name,)))
+            self.choices += [Choice(f"{at}.{size}", values, when) for size, values in sizes.items()]
+            slots.append(self._layer_slot(at, name, sizes, s, widths, when, classes))
 
     def _frame(self, key: str, operators: Operators, widths: Sizes, slots: list[Slot]) -> None:
         """A stem or down-sampling: one choice of operator if there are several, one of each size that has several values."""
@@ -120,15 +132,15 @@ class _Maker:
                     raise SpaceError(f"{key}: {name} gives {out[1]}x{out[2]} from side {side}; legal: one square side")
         return after
 
-    def _positions(self, widths: tuple[int, ...], slots: list[Slot]) -> None:
-        positions = self.pyramid.positions
+    def _positions(self, s: int, positions: Operators, widths: tuple[int, ...], slots: list[Slot]) -> None:
+        key = "position" if s == 1 else f"position{s}"
         if len(positions) > 1:
-            self.choices.append(Choice("position", tuple(positions)))
+            self.choices.append(Choice(key, tuple(positions)))
         self._check(positions, widths)
         for name, sizes in positions.items():
-            at, when = ("position", None) if len(positions) == 1 else (f"position.{name}", ("position", (name,)))
+            at, when = (key, None) if len(positions) == 1 else (f"{key}.{name}", (key, (name,)))
             self.choices += [Choice(f"{at}.{size}", values, when) for size, values in sizes.items()]
-            slots.append(self._layer_slot(at, name, sizes, 1, widths, when))
+            slots.append(self._layer_slot(at, name, sizes, s, widths, when))
 
     def _stage(self, s: int, stage: Stage, slots: list[Slot]) -> None:
         self._check({**stage.mixers, **stage.channel_mixers}, stage.widths)
@@ -165,12 +177,13 @@ class _Maker:
         s: int,
         widths: tuple[int, ...],
         when: tuple[str, tuple[Any, ...]] | None,
+        fixed: Mapping[str, int] | None = None,
     ) -> Slot:
         sides = dict(self.sides)
 
         def spec_of(resolution: int, dim: int, *values: int) -> OperatorSpec:
             shape = (dim, sides[resolution], sides[resolution])
-            return OperatorSpec.of(name, shape, dim=dim, **dict(zip(sizes, values, strict=True)))
+            return OperatorSpec.of(name, shape, dim=dim, **dict(zip(sizes, values, strict=True)), **(fixed or {}))
 
         return Slot(at, ("resolution", f"stage{s}.width", *(f"{at}.{size}" for size in sizes)), spec_of, when)
 
