@@ -16,7 +16,8 @@ class Operator(nn.Module):
     """Base of every operator. Over images it maps ``(B, C, H, W)`` to ``(B, C', H', W')``, over sequences ``(B, L, C)`` to
     ``(B, L, C')``; a head gives ``(B, classes)`` or ``(B, L, classes)``.
 
-    A subclass takes only integer sizes as keyword arguments and is written for fixed sizes; it needs no elastic code.
+    A subclass takes only integer sizes as keyword arguments (none called ``height`` or ``width``: those are the image's) and is
+    written for fixed sizes; it needs no elastic code.
     It declares:
 
     * ``layout``: for every parameter and buffer, the names of its axes. ``"(heads head_dim) dim"`` is a matrix whose rows
