@@ -19,7 +19,7 @@ from nas.training.supernet import space_of, training_device
 from search_spaces import Supernet
 
 SECONDS_PER_OPERATOR, SECONDS_PER_NETWORK = 0.35, 1.0  # measuring; see `hardware.settings.MeasureSettings`
-CONVERSION_SECONDS = {"onnxruntime": 0.6}  # a module, in one worker
+CONVERSION_SECONDS = {"onnxruntime": 0.6, "executorch": 2.0}  # a module, in one worker
 
 
 def estimate(job: Job) -> dict[str, tuple[str, float]]:

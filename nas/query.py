@@ -171,7 +171,7 @@ def print_doctor(as_json: bool, console: Console) -> bool:
     checks: list[dict[str, Any]] = [{"check": "python", "ok": True, "detail": platform.python_version()}]
     for package in ("torch", "numpy", "pandas", "scikit-learn", "lightgbm", "optuna", "moocore", "safetensors"):
         checks.append({"check": package, "ok": True, "detail": metadata.version(package)})
-    for package in ("onnx", "onnxscript", "onnxruntime", "ray", "matplotlib"):
+    for package in ("onnx", "onnxscript", "onnxruntime", "executorch", "torchao", "ray", "matplotlib"):
         try:
             checks.append({"check": f"{package} (optional)", "ok": True, "detail": metadata.version(package)})
         except metadata.PackageNotFoundError:

@@ -35,7 +35,18 @@ __all__ = ["RunDirectory", "default_run_path"]
 # Sections that a run may go on with after a change: what came before them, the supernet and the tables, still holds.
 LATER = ("search", "report", "export")
 MANIFEST, JOB, LOCK = "manifest.json", "job.yaml", ".lock"
-PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "pydantic", "safetensors", "moocore", "onnx", "onnxruntime")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "pydantic",
+    "safetensors",
+    "moocore",
+    "onnx",
+    "onnxruntime",
+    "executorch",
+)
 
 
 def default_run_path(job: Job) -> Path:
