@@ -22,9 +22,9 @@ FREE = tuple(
     floor_divide full full_like gather ge gelu group_norm gt hardsigmoid hardswish index index_select instance_norm
     l1_norm layer_norm le leaky_relu linspace log log1p log_softmax logical_and logical_not lt masked_fill max max_pool2d
     maximum mean meshgrid min minimum mul mul_ narrow ne neg new_full new_ones new_zeros norm ones ones_like pad permute
-    pixel_shuffle pixel_unshuffle pow reciprocal relu relu6 relu_ remainder repeat repeat_interleave reshape roll round rsqrt rsub
-    scatter select selu sigmoid sign silu silu_ sin slice softmax softplus split split_with_sizes sqrt square squeeze stack
-    sub sub_ sum t tanh tensor_split tile to topk transpose tril triu type_as unbind unflatten unfold unsqueeze
+    pixel_shuffle pixel_unshuffle pow reciprocal relu relu6 relu_ remainder repeat repeat_interleave reshape roll round rsqrt
+    rsub scatter select selu sigmoid sign silu silu_ sin slice softmax softplus split split_with_sizes sqrt square squeeze
+    stack sub sub_ sum t tanh tensor_split tile to topk transpose tril triu type_as unbind unflatten unfold unsqueeze
     upsample_bilinear2d upsample_nearest2d var var_mean view where zeros zeros_like hardtanh linalg_vector_norm
     frobenius_norm movedim one_hot sort square_ cumprod log_sigmoid logaddexp mish logsigmoid tanh_ sigmoid_ exp_
     lift_fresh index_put index_put_ baddbmm_beta is_floating_point numpy_T mT swapaxes adjoint clip concat
