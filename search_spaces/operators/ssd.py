@@ -48,7 +48,8 @@ def ssd_ways(x: Tensor, b: Tensor, c: Tensor, *ways: Way) -> Tensor:
     """The sum of `ssd_scan` over ``ways``, each with inputs ``gain[t] b[t] x[t]`` and forward or backward over the tokens.
 
     Ways share the products ``c[i] b[j]`` and, inside chunks, the one with the values; a gain is an offset of the running
-    sums of ``log_decay``. Exponents are sums of ``log_decay <= 0`` (and ``log(gain)``), so nothing overflows.
+    sums of ``log_decay``. Exponents are sums of ``log_decay <= 0`` (and ``log(gain)``), so nothing overflows; their error is
+    the rounding of a chunk's whole sum, which is why decays belong in full precision and chunks are short.
     """
     batch, tokens, heads, head_dim = x.shape
     length = chunk_length(tokens)
