@@ -12,7 +12,8 @@
 
 Operators are given as a list of names or as a mapping from a name to its sizes; sizes left out are those that the operator
 offers itself (`nas operators`). ``position`` and ``head`` may be given too, and a stage may have ``channel_mixers``, a
-``downsample`` before it and a ``position`` of its own. Everything is checked before any weight exists.
+``downsample`` before it and a ``position`` of its own. Everything is checked before any weight exists. With ``context``
+instead of ``resolutions`` the space is one of sequences: see `search_spaces.spaces.custom_sequence`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 from search_spaces.errors import SpaceError
 from search_spaces.operators import get_operator, operator_names
 from search_spaces.space import SearchSpace
+from search_spaces.spaces import custom_sequence
 from search_spaces.spaces.arguments import ascending, count, offered
 from search_spaces.spaces.pyramid import Operators, Pyramid, Stage
 
@@ -31,7 +33,8 @@ PRESETS: dict[str, Any] = {}
 SHARED_KEYS = ("stem", "position", "downsample", "channel_mixers", "head", "stages")
 KEYS = ("title", "resolutions", "in_channels", "classes", *SHARED_KEYS)
 STAGE_KEYS = ("widths", "depths", "mixers", "channel_mixers", "downsample", "position")
-GIVEN = ("dim", "dim_in", "dim_out", "channels", "classes")  # sizes that follow from the rest of the definition
+# sizes that follow from the rest of the definition
+GIVEN = ("dim", "dim_in", "dim_out", "channels", "classes", "causal")
 LARGEST = 65_536
 
 
@@ -41,15 +44,22 @@ def make(**definition: Any) -> SearchSpace:
     Raises:
         SpaceError: a key is unknown, missing or illegal, or an operator does not fit where it stands.
     """
-    _keys("space", definition, KEYS, ("resolutions", "stem", "stages"))
+    domain = "sequence" if "context" in definition else "image"
+    if domain == "sequence":
+        _keys("space", definition, custom_sequence.KEYS, ("stages",))
+    else:
+        _keys("space", definition, KEYS, ("resolutions", "stem", "stages"))
     title = definition.get("title", "custom")
     if not isinstance(title, str) or not title:
         raise SpaceError(f"space: title: got {title!r}; legal: a name")
     stages = definition["stages"]
     if not isinstance(stages, list | tuple) or not stages:
         raise SpaceError(f"space: stages: got {stages!r}; legal: a list of one or more stages")
-    shared = _operators("channel_mixers", definition.get("channel_mixers", ()), "channel_mixer")
-    found = [_stage(f"stages[{s}]", stage, shared) for s, stage in enumerate(stages, 1)]
+    shared = _operators("channel_mixers", definition.get("channel_mixers", ()), "channel_mixer", domain)
+    found = [_stage(f"stages[{s}]", stage, shared, domain) for s, stage in enumerate(stages, 1)]
+    position = _operators("position", definition.get("position", ()), "position", domain)
+    if domain == "sequence":
+        return custom_sequence.space_of(definition, title, found, position)
     if "downsample" not in definition and not all(stage.downsamples for stage in found[1:]):
         raise SpaceError("space: key 'downsample' is missing; legal: one or more operators with that role")
     if found[0].downsamples:
@@ -61,7 +71,7 @@ def make(**definition: Any) -> SearchSpace:
         classes=count("classes", definition.get("classes"), 10, 2),
         stems=_operators("stem", definition["stem"], "stem"),
         downsamples=_operators("downsample", definition.get("downsample", ()), "downsample"),
-        positions=_operators("position", definition.get("position", ()), "position"),
+        positions=position,
         heads=_operators("head", definition.get("head", "pooled_head"), "head"),
     )
     for key, operators in (("stem", pyramid.stems), ("head", pyramid.heads)):
@@ -84,25 +94,25 @@ def _keys(where: str, given: Any, legal: tuple[str, ...], needed: tuple[str, ...
             raise SpaceError(f"{where}: key {key!r} is missing")
 
 
-def _stage(where: str, stage: Any, shared: Operators) -> Stage:
-    _keys(f"space: {where}", stage, STAGE_KEYS, ("widths", "depths", "mixers"))
-    mixers = _operators(f"{where}.mixers", stage["mixers"], "mixer")
+def _stage(where: str, stage: Any, shared: Operators, domain: str) -> Stage:
+    _keys(f"space: {where}", stage, STAGE_KEYS if domain == "image" else STAGE_KEYS[:4], ("widths", "depths", "mixers"))
+    mixers = _operators(f"{where}.mixers", stage["mixers"], "mixer", domain)
     if not mixers:
         raise SpaceError(
-            f"space: {where}.mixers: got none; legal: one or more of {', '.join(operator_names('mixer', 'image'))}"
+            f"space: {where}.mixers: got none; legal: one or more of {', '.join(operator_names('mixer', domain))}"
         )
     own = stage.get("channel_mixers")
     return Stage(
         ascending(f"{where}.widths", stage["widths"], 1, LARGEST),
         ascending(f"{where}.depths", stage["depths"], 0, 1000),
         mixers,
-        shared if own is None else _operators(f"{where}.channel_mixers", own, "channel_mixer"),
+        shared if own is None else _operators(f"{where}.channel_mixers", own, "channel_mixer", domain),
         _operators(f"{where}.downsample", stage.get("downsample", ()), "downsample"),
         _operators(f"{where}.position", stage.get("position", ()), "position"),
     )
 
 
-def _operators(where: str, given: Any, role: str) -> Operators:
+def _operators(where: str, given: Any, role: str, domain: str = "image") -> Operators:
     """Operator name -> sizes, the operator's own where none are given."""
     if isinstance(given, str):
         given = [given]
@@ -114,7 +124,7 @@ def _operators(where: str, given: Any, role: str) -> Operators:
         raise SpaceError(f"space: {where}: legal: a list of operators, or operators with their sizes")
     found: dict[str, Mapping[str, tuple[int, ...]]] = {}
     for name, sizes in given.items():
-        legal = operator_names(role, "image")
+        legal = operator_names(role, domain)
         if name not in legal:
             close = difflib.get_close_matches(str(name), legal, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""

@@ -15,7 +15,8 @@ else, and to the genes of its one architecture:
         - {width: 128, layers: 2 x dense_conv(kernel 3, dilation 1)}
 
 ``layers`` is a pattern or a list of them: ``N x`` what follows, layers separated by commas, each a mixer, with ``+`` and its
-channel mixer where it has one. A stage without layers is down-sampling only.
+channel mixer where it has one. A stage without layers is down-sampling only. A design with ``vocab`` is a language model over
+``resolution`` tokens, its embedding and head given by that; ``tied: true`` where the paper shares their weights.
 """
 
 from __future__ import annotations
@@ -56,43 +57,53 @@ class Published:
 
     Attributes:
         parameters: number of them.
-        macs: multiply-accumulates of one image of ``resolution`` pixels a side, or of ``resolution`` tokens.
         resolution: side of the image, or tokens of the sequence.
-        source: the table or package that says so.
-        accuracy: top-1 on ImageNet-1k in per cent, where the source gives it for training on ImageNet-1k alone.
+        source: the table or package that the figures come from.
+        macs: multiply-accumulates of one image, or of one sequence, where somebody says so.
+        accuracy: top-1 on ImageNet-1k in per cent that the paper reports for training on it alone.
     """
 
     parameters: float
-    macs: float
     resolution: int
     source: str
+    macs: float | None = None
     accuracy: float | None = None
 
 
 @dataclass(frozen=True)
 class Design:
-    """A named design: its architecture, and what was published of it."""
+    """A named design: its architecture, and what was published of it.
+
+    Attributes:
+        differences: what ours does otherwise than the paper's, beyond what they all do: shells with a LayerScale, biases, and a
+            head that norms after the mean.
+        tied: the paper's embedding and head share their weights; ours do not, and `counted` has them once.
+    """
 
     name: str
     title: str
     paper: Paper
     published: Published
-    differences: str
     architecture: Architecture
+    differences: str = ""
+    tied: bool = False
 
     @cached_property
     def counted(self) -> Cost:
         """Cost of the architecture by the formulas of its operators, for one input."""
         costs = [cost(spec) for spec in self.architecture.specs]
-        return Cost(sum(c.macs for c in costs), sum(c.parameters for c in costs), sum(c.activations for c in costs))
+        macs, parameters, activations = (
+            sum(getattr(c, part) for c in costs) for part in ("macs", "parameters", "activations")
+        )
+        return Cost(macs, parameters - (costs[0].parameters if self.tied else 0), activations)
 
     @property
     def deviation(self) -> dict[str, float]:
-        """Counted over published less 1, of ``parameters`` and ``macs``."""
-        return {
-            "parameters": self.counted.parameters / self.published.parameters - 1,
-            "macs": self.counted.macs / self.published.macs - 1,
-        }
+        """Counted over published less 1, of ``parameters`` and, where they were published, ``macs``."""
+        found = {"parameters": self.counted.parameters / self.published.parameters - 1}
+        if self.published.macs is not None:
+            found["macs"] = self.counted.macs / self.published.macs - 1
+        return found
 
     @property
     def families(self) -> dict[str, int]:
@@ -142,8 +153,11 @@ def expand(name: str, written: Mapping[str, Any], resolution: int | None = None)
     published = Published(**written["published"])
     resolution = published.resolution if resolution is None else resolution
     stages = [list(_layers(f"{name}: stages[{s}]", stage)) for s, stage in enumerate(written["stages"], 1)]
-    definition = {"name": "custom", "title": name, "resolutions": [resolution], "classes": written.get("classes", 1000)}
-    definition |= _frame(name, written)
+    definition: dict[str, Any] = {"name": "custom", "title": name}
+    if "vocab" in written:
+        definition |= {"context": [resolution], "vocab": written["vocab"]}
+    else:
+        definition |= {"resolutions": [resolution], "classes": written.get("classes", 1000), **_frame(name, written)}
     definition["stages"] = [
         _stage(f"{name}: stages[{s}]", stage, layers)
         for s, (stage, layers) in enumerate(zip(written["stages"], stages, strict=True), 1)
@@ -161,8 +175,9 @@ def expand(name: str, written: Mapping[str, Any], resolution: int | None = None)
         written["title"],
         Paper(**written["paper"]),
         published,
-        written.get("differences", ""),
         Architecture.from_json({"genes": genes}, space),
+        written.get("differences", ""),
+        written.get("tied", False),
     )
 
 
