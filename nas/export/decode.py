@@ -1,44 +1,39 @@
-"""The decoding step of a network as an ONNX file, and the proof that it says what the network says."""
+"""The decoding step of a network as a file of a runtime, and the proof that it says what the network says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from nas.export.exporters import Run
 from nas.export.parity import Parity, compare
 from search_spaces import Network
 from search_spaces.decode import DecodeStep
 
 
-def decoding_parity(network: Network, tokens: Tensor, path: Path) -> Parity:
-    """Writes the decoding step of ``network`` to ``path`` and compares it, run in ONNX Runtime token by token, with the
+def decoding_parity(
+    network: Network, tokens: Tensor, path: Path, export: Callable[[nn.Module, tuple[Tensor, ...], Path], Run]
+) -> Parity:
+    """Writes the decoding step of ``network`` to ``path`` with ``export`` and compares it, run token by token, with the
     network on whole sequences ``tokens`` ``(N, L)``.
 
     The file's inputs are ``input_0`` (one token) and ``input_1`` ... (the state, zero before the first token), its outputs
-    ``output_0`` (the scores of the next token) and ``output_1`` ... (the state for the next step).
+    ``output_0`` (the scores of the next token) and ``output_1`` ... (the state for the next step), in this order.
     """
-    from hardware.runtimes.onnx_export import export_onnx
-
     step = DecodeStep(network).eval()
-    state = step.initial_state(1, tokens.shape[1])
-    export_onnx(step, (tokens[:1, 0], *state), path)
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    names = [node.name for node in session.get_inputs()]
+    start = step.initial_state(1, tokens.shape[1])
+    run = export(step, (tokens[:1, 0], *start), path)
 
     def decoded(sequence: Tensor) -> Tensor:
-        carried = [tensor.numpy() for tensor in state]
+        state: tuple[Tensor, ...] = tuple(start)
         scores = []
         for token in sequence.unbind(1):
-            given = dict(zip(names, [token.numpy(), *carried], strict=True))
-            score, *carried = session.run(None, given)
+            score, *rest = run(token, *state)
             scores.append(score)
-        return torch.from_numpy(np.stack(scores, 1))
+            state = tuple(rest)
+        return torch.stack(scores, 1)
 
     return compare(network, decoded, tokens)

@@ -17,11 +17,12 @@ from torch import Tensor
 from hardware.errors import HardwareError
 from nas.errors import JobError
 from nas.export.decode import decoding_parity
+from nas.export.exporters import EXPORTERS
 from nas.export.parity import Parity, compare
 from nas.export.source import module_of, network_source
 from search_spaces import Architecture, Network
 
-TOLERANCE = {"model.py": 1e-6, "model.onnx": 1e-4, "model.pte": 1e-4, "decode.onnx": 1e-4}  # relative
+EXACT, CLOSE = 1e-6, 1e-4  # relative difference: of model.py, and of what another runtime computes
 DECODED = 4  # sequences that are decoded token by token for the parity
 
 
@@ -44,15 +45,16 @@ def export_package(
         network: it, with the weights that were searched, in evaluation mode.
         inputs: normalised images ``(N, C, H, W)`` or tokens ``(N, L)`` on which outputs are compared.
         facts: goes into the manifest (accuracy, latency, normalisation, class names).
-        formats: ``"onnx"`` (``model.onnx``), ``"executorch"`` (``model.pte``), both or none. Where ExecuTorch
-            is missing or lacks an operator, the manifest says so instead.
-        decode: adds ``decode.onnx`` to ONNX: one token and the state before it -> scores and the state after it.
+        formats: ``"onnx"`` (``model.onnx``), ``"executorch"`` (``model.pte``), both or none. Where ExecuTorch is missing or
+            lacks an operator, the manifest says so (``not_exported``) instead.
+        decode: adds ``decode.onnx``, ``decode.pte``: one token and the state before it -> scores and the state after it.
 
     Returns:
         The manifest.
 
     Raises:
         JobError: an exported form differs from the network by more than its tolerance.
+        HardwareError: ONNX cannot be exported.
     """
     network = network.cpu().eval()
     partial = folder.with_name(folder.name + ".writing")
@@ -62,26 +64,39 @@ def export_package(
     (partial / "model.py").write_text(network_source(architecture))
     save_file({name: t.contiguous() for name, t in network.state_dict().items()}, partial / "model.safetensors")
     parity = {"model.py": compare(network, _rebuilt(partial), inputs)}
-    if "onnx" in formats:
-        parity["model.onnx"] = compare(network, _onnx(network, inputs[:1], partial / "model.onnx"), inputs)
-    if "onnx" in formats and decode:
-        parity["decode.onnx"] = decoding_parity(network, inputs[:DECODED], partial / "decode.onnx")
-    if "executorch" in formats:
+    missing = {}
+    for runtime in formats:
         try:
-            parity["model.pte"] = compare(network, _pte(network, inputs[:1], partial / "model.pte"), inputs)
+            parity |= _files_of(runtime, partial, network, inputs, decode)
         except HardwareError as error:
-            facts = {**facts, "not_exported": {"model.pte": str(error)}}
+            if runtime != "executorch":
+                raise
+            missing[runtime] = str(error)
+    if missing:
+        facts = {**facts, "not_exported": missing}
     for name, figures in parity.items():
-        if not figures.max_relative <= TOLERANCE[name]:
+        tolerance = EXACT if name == "model.py" else CLOSE
+        if not figures.max_relative <= tolerance:
             raise JobError(
                 f"export {architecture.hash}: {name} differs by {figures.max_relative:.2g} relative; "
-                f"legal: at most {TOLERANCE[name]:g}"
+                f"legal: at most {tolerance:g}"
             )
     manifest = _manifest(partial, architecture, parity, facts)
     (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
     return manifest
+
+
+def _files_of(runtime: str, folder: Path, network: Network, inputs: Tensor, decode: bool) -> dict[str, Parity]:
+    """Writes a runtime's files, its parity figures by file."""
+    suffix, export = EXPORTERS[runtime]
+    model, step = f"model.{suffix}", f"decode.{suffix}"
+    run = export(network, (inputs[:1],), folder / model)
+    parity = {model: compare(network, lambda x: run(x)[0], inputs)}
+    if decode:
+        parity[step] = decoding_parity(network, inputs[:DECODED], folder / step, export)
+    return parity
 
 
 def _manifest(
@@ -108,28 +123,3 @@ def _rebuilt(folder: Path) -> torch.nn.Module:
     """The network as a user gets it: built by the package's own source, with the package's weights."""
     network: torch.nn.Module = module_of((folder / "model.py").read_text()).load(str(folder / "model.safetensors"))
     return network
-
-
-def _onnx(network: Network, example: Tensor, path: Path) -> Any:
-    """Exports to ``path`` and gives a call that runs the file in ONNX Runtime."""
-    from hardware.runtimes.onnx_export import export_onnx
-
-    export_onnx(network, (example,), path)
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda x: session.run(None, {name: x.numpy()})[0]
-
-
-def _pte(network: Network, example: Tensor, path: Path) -> Any:
-    """Exports to ``path`` and gives a call that runs the file in ExecuTorch."""
-    from hardware.runtimes.executorch import ExecuTorchProgram
-    from hardware.runtimes.executorch_export import export_executorch
-
-    model = export_executorch(network, (example,))
-    program = ExecuTorchProgram(model)
-    path.write_bytes(model)
-    return program

@@ -94,7 +94,8 @@ def export_member(session: Session, device: DeviceSection, member: pd.Series, fo
         facts[metric]["test_split"] = float(member[f"test_{metric}"])  # type: ignore[index]
     inputs = data.batch(data.search.inputs[:PARITY_IMAGES], side)[:PARITY_IMAGES].contiguous()
     decode = device.mode == "decode"
-    return export_package(folder, architecture, network, inputs, facts, session.job.export.formats, decode)
+    formats = _formats(session.job.export.formats, device)
+    return export_package(folder, architecture, network, inputs, facts, formats, decode)
 
 
 def _formats(formats: Sequence[str], device: DeviceSection) -> tuple[str, ...]:
