@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -88,6 +89,21 @@ class Runtime(ABC):
         usable, reason = self.availability()
         if not usable:
             raise HardwareError(f"runtime {self.name!r} is not available: {reason}")
+
+
+def deployed(module: nn.Module) -> nn.Module:
+    """The module in eval mode, as it is deployed: parts that train with several branches are what their ``merged()`` gives,
+    one branch of the same function. The module itself keeps its branches; unchanged parts are shared with it."""
+    module.eval()
+    if hasattr(module, "merged"):
+        whole: nn.Module = module.merged().eval()  # type: ignore[operator]
+        return whole
+    parts = {name: deployed(part) for name, part in module.named_children()}
+    if all(parts[name] is part for name, part in module.named_children()):
+        return module
+    changed = copy.copy(module)
+    changed._modules = {**module._modules, **parts}
+    return changed
 
 
 def unique_items(items: Iterable[Item]) -> dict[str, Item]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from hardware.runtimes.base import Runner, Runtime
+from hardware.runtimes.base import Runner, Runtime, deployed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,7 +49,7 @@ class CudaRuntime(Runtime):
     def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Runner:
         """See `Runtime.prepare`; the caller's module stays where it is, a copy goes to the GPU."""
         self.require()
-        runner = _CudaRunner(copy.deepcopy(module.eval()).cuda(), tuple(x.cuda() for x in inputs))
+        runner = _CudaRunner(copy.deepcopy(deployed(module)).cuda(), tuple(x.cuda() for x in inputs))
         runner()  # cuDNN chooses its algorithms in the first call
         return runner
 

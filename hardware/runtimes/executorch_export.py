@@ -16,6 +16,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
+from hardware.runtimes.base import deployed
 from hardware.runtimes.conversion import check_module, first_line
 from hardware.runtimes.executorch import ExecuTorchRuntime, bindings
 from hardware.runtimes.quiet import quiet
@@ -38,7 +39,8 @@ def export_executorch(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     ExecuTorchRuntime().require()
     name = type(module).__name__
     given = tuple(x.detach().clone(memory_format=torch.contiguous_format) for x in inputs)
-    check_module(module.eval(), given)
+    module = deployed(module)
+    check_module(module, given)
     with quiet(*NOISY), redirect_stderr(StringIO()), _no_garbage_collection(), torch.no_grad():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower

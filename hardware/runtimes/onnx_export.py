@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
+from hardware.runtimes.base import deployed
 from hardware.runtimes.conversion import check_module, first_line
 from hardware.runtimes.quiet import quiet
 
@@ -45,7 +46,7 @@ def export_onnx_many(modules: Sequence[tuple[nn.Module, tuple[Tensor, ...]]]) ->
 
     if not modules:
         return []
-    parts = [_Part(i, module.eval(), inputs) for i, (module, inputs) in enumerate(modules)]
+    parts = [_Part(i, deployed(module), inputs) for i, (module, inputs) in enumerate(modules)]
     whole = _run_exporter(parts)
     # Cutting walks from the wanted outputs back to the inputs, so shared constants land in every part that needs them.
     extractor = onnx.utils.Extractor(whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hardware.runtimes.base import Runner, Runtime
+from hardware.runtimes.base import Runner, Runtime, deployed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,7 +34,7 @@ class TorchRuntime(Runtime):
         import torch
 
         self.require()
-        module.eval()
+        module = deployed(module)
         threads = self.threads
 
         def run() -> object:

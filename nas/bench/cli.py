@@ -44,17 +44,24 @@ def slices(
     space: Space = "hybrid-vision",
     count: Annotated[int, typer.Option(min=1, help="random architectures")] = 1000,
     onnx: Annotated[int, typer.Option(min=0, help="how many of them are exported and run in ONNX Runtime")] = 0,
+    executorch: Annotated[int, typer.Option(min=0, help="how many of them are lowered and run in ExecuTorch")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="processes that convert")] = 1,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Subnet in the supernet == extracted network == ONNX export, on random architectures."""
+    """Subnet in the supernet == extracted network == ONNX export == ExecuTorch program, on random architectures."""
     from nas.bench.slices import bench_slices
     from nas.errors import JobError
     from search_spaces import get_space
 
-    if onnx > count:
-        raise JobError(f"--onnx: got {onnx}; legal: at most --count ({count})")
-    _report(lambda progress: bench_slices(get_space(space), count, onnx, seed, progress), as_json)
+    for option, value in (("--onnx", onnx), ("--executorch", executorch)):
+        if value > count:
+            raise JobError(f"{option}: got {value}; legal: at most --count ({count})")
+    found = get_space(space)
+    _report(
+        lambda progress: bench_slices(found, count, onnx, seed, progress, executorch=executorch, workers=workers),
+        as_json,
+    )
 
 
 @app.command()
@@ -153,6 +160,30 @@ def operators(
     result = _report(lambda progress: bench_operators(out, names or [], progress), as_json)
     if result["failures"] or result["untested"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def recall(
+    context: Annotated[list[int] | None, typer.Option(help="tokens a sequence; repeat for more")] = None,
+    mixer: Annotated[list[str] | None, typer.Option(help="mixer of the second layer; repeat for more")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="trainings of each")] = 3,
+    steps: Annotated[int, typer.Option(min=20, help="of a training")] = 500,
+    learning_rate: Annotated[float, typer.Option(min=1e-6, max=1.0, help="peak")] = 0.004,
+    task: Annotated[str, typer.Option(help="recall or copy")] = "recall",
+    as_json: AsJson = False,
+) -> None:
+    """Train small networks of one mixer each to recall values by their keys: what does a state of fixed size hold?"""
+    from nas.bench.recall import LENGTHS, MIXERS, bench_recall
+
+    chosen = context or list(LENGTHS), mixer or list(MIXERS)
+    result = _report(lambda progress: bench_recall(*chosen, seeds, steps, learning_rate, task, progress), as_json)
+    if not as_json:
+        heads = ("context", "items", "mixer", "family", "state", "chance", "accuracy", "std", "min", "max")
+        table = Table(*heads, title=f"{task}: right answers on unseen sequences, {seeds} seed(s)")
+        for row in result["rows"]:
+            shares = [f"{row[name]:.1%}" for name in ("chance", "accuracy", "std", "min", "max")]
+            table.add_row(*(str(row[name]) for name in heads[:5]), *shares)
+        Console().print(table)
 
 
 @app.command()

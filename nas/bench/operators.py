@@ -68,8 +68,7 @@ def _markdown(table: pd.DataFrame) -> str:
     lines = ["| operator | family | " + " | ".join(CHECKS) + " |", "|---" * (len(CHECKS) + 2) + "|"]
     for (name, family), part in table.groupby(["operator", "family"], sort=False):
         cells = {}
-        for row in part.itertuples():
-            figure = "" if pd.isna(row.figure) or row.figure == 0 else f" {row.figure:.0e}"
-            cells[row.item] = f"{row.status}{figure}"
+        for item, status, figure in zip(part["item"], part["status"], part["figure"].astype(float), strict=True):
+            cells[item] = status if not figure > 0 else f"{status} {figure:.0e}"
         lines.append(f"| {name} | {family} | " + " | ".join(cells[item] for item in CHECKS) + " |")
     return "\n".join(lines) + "\n"

@@ -26,7 +26,8 @@ from search_spaces.operators import family
 
 FIRST = "sequence_short_conv"
 MIXERS = ("sequence_gqa", "sequence_ssd", "sequence_gated_delta", "sequence_linear_attention", FIRST)
-WIDTH, BATCH, TEST = 64, 32, 500
+LENGTHS = (32, 64)
+WIDTH, RATIO, BATCH, TEST = 64, 2, 64, 500
 
 
 def bench_recall(
@@ -87,6 +88,7 @@ def contender(mixer: str, length: int) -> Architecture:
             "stage1.layer1.mixer": [FIRST],
             "stage1.layer2.mixer": [mixer],
             "*.channel_mixer": ["sequence_mlp"],
+            "*.sequence_mlp.ratio": [RATIO],
         }
     )
     return space.architecture(space.largest(space.sample(1, np.random.default_rng(0)))[0])

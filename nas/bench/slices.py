@@ -1,42 +1,54 @@
-"""Claim: a supernet's subnet equals the extracted network, and that equals its ONNX export."""
+"""Claim: a supernet's subnet equals the extracted network, and that equals what runs in a deployment runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from hardware.errors import HardwareError
+from hardware.runtimes import get_runtime
+from nas.conformance.cases import randomise
 from nas.export.parity import relative_error
 from nas.progress import Progress
-from search_spaces import SearchSpace, Supernet
+from search_spaces import Architecture, SearchSpace, Supernet
+from search_spaces.decode import example_inputs
 
-PARCEL = 10  # networks an exporter call
+PARCEL = 16  # networks converted and held at a time
 
 
 def bench_slices(
-    space: SearchSpace, count: int, onnx: int, seed: int, progress: Progress, batch: int = 2
+    space: SearchSpace,
+    count: int,
+    onnx: int,
+    seed: int,
+    progress: Progress,
+    batch: int = 2,
+    executorch: int = 0,
+    workers: int = 1,
 ) -> dict[str, Any]:
-    """``count`` random architectures as subnets and as extracted networks on random images; the first ``onnx`` of them
-    exported and run in ONNX Runtime too.
+    """``count`` random architectures as subnets and as extracted networks on random inputs; the first ``onnx`` of them
+    run in ONNX Runtime too, and the first ``executorch`` in ExecuTorch. ``workers`` processes convert.
 
     Weights and batch-norm statistics are random, so that no scale or offset is trivially one or zero.
 
     Returns:
         count, max_relative_error (largest difference over the largest output), onnx_count, onnx_max_error (same),
-        failures (text, one a network that could not be built, exported or run), space, seed.
+        executorch_count, executorch_max_error (same), failures (text, one a network that could not be built, converted
+        or run), operators (how many different ones the networks used), space, seed.
     """
     supernet = Supernet(space, seed).eval()
-    _randomise(supernet, seed)
+    randomise(supernet, seed)
     architectures = [space.architecture(row) for row in space.sample(count, np.random.default_rng(seed))]
-    generator = torch.Generator().manual_seed(seed)
     failures: list[str] = []
-    worst, worst_onnx, exported = 0.0, 0.0, 0
+    worst = 0.0
+    torch.manual_seed(seed)
     advance = progress.task("compare slices", count)
     for done, architecture in enumerate(architectures, 1):
-        x = torch.randn(batch, *architecture.input_shape, generator=generator)
+        (x,) = example_inputs(architecture.specs[0], batch)
         try:
             with torch.no_grad():
                 own = supernet.extract(architecture)(x).numpy()
@@ -44,57 +56,59 @@ def bench_slices(
         except RuntimeError as error:
             failures.append(f"{architecture.hash}: {error}")
         advance(done)
-    advance = progress.task("export to ONNX", onnx)
-    for start in range(0, onnx, PARCEL):
-        parcel = architectures[start : min(start + PARCEL, onnx)]
-        items = [(supernet.extract(a), torch.randn(1, *a.input_shape, generator=generator)) for a in parcel]
-        for architecture, outcome in zip(parcel, _export(items), strict=True):
-            if isinstance(outcome, str):
-                failures.append(f"{architecture.hash}: {outcome}")
-            else:
-                exported += 1
-                worst_onnx = max(worst_onnx, outcome)
-        advance(min(start + PARCEL, onnx))
+    figures: dict[str, Any] = {}
+    for key, runtime, many in (("onnx", "onnxruntime", onnx), ("executorch", "executorch", executorch)):
+        errors = _deploy(supernet, architectures[:many], runtime, workers, failures, progress)
+        figures |= {f"{key}_count": len(errors), f"{key}_max_error": max(errors, default=0.0)}
+    used = {spec.name for architecture in architectures for spec in architecture.specs}
     return {
         "space": space.name,
         "seed": seed,
         "count": count,
         "max_relative_error": worst,
-        "onnx_count": exported,
-        "onnx_max_error": worst_onnx,
+        **figures,
         "failures": failures,
+        "operators": len(used),
     }
 
 
-def _randomise(model: nn.Module, seed: int) -> None:
-    """Gives norms, scales and biases values that a mistake in slicing would show."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            if name.endswith("running_var"):
-                tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
-            elif tensor.is_floating_point() and tensor.squeeze().ndim <= 1:
-                tensor.add_(0.2 * torch.randn(tensor.shape, generator=generator))
+def _deploy(
+    supernet: Supernet,
+    architectures: Sequence[Architecture],
+    runtime: str,
+    workers: int,
+    failures: list[str],
+    progress: Progress,
+) -> list[float]:
+    """Relative error of each network in ``runtime``; those that cannot be converted or run are added to ``failures``."""
+    errors: list[float] = []
+    advance = progress.task(f"run in {runtime}", len(architectures))
+    for start in range(0, len(architectures), PARCEL * workers):
+        parcel = architectures[start : start + PARCEL * workers]
+        items = {a.hash: (supernet.extract(a), example_inputs(a.specs[0], 1)) for a in parcel}
+        for key, outcome in _run(items, runtime, workers).items():
+            if isinstance(outcome, str):
+                failures.append(f"{key} in {runtime}: {outcome}")
+            else:
+                errors.append(outcome)
+        advance(start + len(parcel))
+    return errors
 
 
-def _export(items: Sequence[tuple[nn.Module, torch.Tensor]]) -> list[float | str]:
-    """Relative error of each network in ONNX Runtime, or why it failed; one at a time where a parcel fails."""
-    from hardware.errors import HardwareError
-    from hardware.runtimes import export_onnx_many, get_runtime
-
+def _run(
+    items: Mapping[str, tuple[nn.Module, tuple[torch.Tensor, ...]]], name: str, workers: int
+) -> dict[str, float | str]:
+    """Key -> relative error, or why it failed; one at a time where a parcel fails."""
+    runtime = get_runtime(name)
     try:
-        models = export_onnx_many([(module, (x,)) for module, x in items])
+        runners = runtime.prepare_many([(key, *item) for key, item in items.items()], workers)
     except HardwareError as error:
         if len(items) == 1:
-            return [str(error)]
-        return [outcome for item in items for outcome in _export([item])]
-    runtime = get_runtime("onnxruntime")
-    results: list[float | str] = []
-    for (module, x), model in zip(items, models, strict=True):
+            return {next(iter(items)): str(error)}
+        return {key: outcome for key, item in items.items() for key, outcome in _run({key: item}, name, 1).items()}
+    found: dict[str, float | str] = {}
+    for key, (module, inputs) in items.items():
         with torch.no_grad():
-            expected = module(x).numpy()
-        try:
-            results.append(relative_error(expected, np.asarray(runtime.load(model, (x,))())))  # type: ignore[attr-defined]
-        except HardwareError as error:
-            results.append(str(error))
-    return results
+            expected = module(*inputs).numpy()
+        found[key] = relative_error(expected, np.asarray(runners[key]()))
+    return found
