@@ -44,6 +44,14 @@ def spaces(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 @spaces_app.command()
+def designs(as_json: AsJson = False) -> None:
+    """List the reference designs: known architectures, with published and counted parameters and MACs."""
+    from nas.catalogue.designs import print_designs
+
+    print_designs(as_json, Console())
+
+
+@spaces_app.command()
 def describe(
     space: SpaceArgument,
     table: Annotated[

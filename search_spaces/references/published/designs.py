@@ -55,7 +55,7 @@ def _inverted_residual(
     theirs = theirs.double().eval()
     names = {"expand": "conv_pw", "depthwise": "conv_dw", "project": "conv_pwl"}
     for ours, name in names.items():
-        theirs.get_submodule(name).weight.copy_(getattr(op, ours).weight)
+        getattr(theirs, name).weight.copy_(getattr(op, ours).weight)
     theirs.get_submodule("se.conv_reduce").load_state_dict(op.squeeze.state_dict())  # type: ignore[union-attr]
     theirs.get_submodule("se.conv_expand").load_state_dict(op.excite.state_dict())  # type: ignore[union-attr]
     return theirs
@@ -85,9 +85,9 @@ def efficientnet_block_without_outer_norms() -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         theirs = _inverted_residual(op, 16, 16, 1, 4)
         for name, conv in (("bn1", op.expand), ("bn3", op.project)):
-            norm = theirs.get_submodule(name)
-            norm.running_var.fill_(1 - norm.eps)  # type: ignore[operator, union-attr]
-            norm.bias.copy_(conv.bias)  # type: ignore[operator, union-attr]
+            norm = getattr(theirs, name)
+            norm.running_var.fill_(1 - norm.eps)
+            norm.bias.copy_(conv.bias)
         theirs.get_submodule("bn2").load_state_dict(op.norm.state_dict())
         return op(x), theirs(x)
 
