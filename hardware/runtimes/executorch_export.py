@@ -6,11 +6,9 @@ graph anew in each of its passes, and 17 times more for every part that goes to 
 
 from __future__ import annotations
 
-import gc
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ from hardware.runtimes.base import deployed
 from hardware.runtimes.conversion import check_module, first_line
 from hardware.runtimes.executorch import ExecuTorchRuntime, bindings
 from hardware.runtimes.quiet import quiet
+from hardware.timing import no_garbage_collection
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,10 +40,11 @@ def export_executorch(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     given = tuple(x.detach().clone(memory_format=torch.contiguous_format) for x in inputs)
     module = deployed(module)
     check_module(module, given)
-    with quiet(*NOISY), redirect_stderr(StringIO()), _no_garbage_collection(), torch.no_grad():
+    with quiet(*NOISY), redirect_stderr(StringIO()), no_garbage_collection(), torch.no_grad():
         from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
         from executorch.exir import to_edge_transform_and_lower
 
+        # a conversion makes millions of small objects; the collector's walks over them are a fifth of its time
         try:
             exported = torch.export.export(module, given)
             program = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()]).to_executorch()
@@ -86,15 +86,3 @@ def _operators(program: Any) -> list[str]:
 def _reason(error: Exception) -> str:
     refused = re.search(r"Operator torch\._ops\.(\S+) is not in Core ATen", str(error))
     return f"operator {refused[1]} is not in the core ATen set" if refused else first_line(error)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """A conversion makes millions of small objects; the collector's walks over them are a fifth of its time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -18,6 +18,7 @@ from hardware.errors import HardwareError
 from hardware.runtimes.base import deployed
 from hardware.runtimes.conversion import check_module, first_line
 from hardware.runtimes.quiet import quiet
+from hardware.timing import no_garbage_collection
 
 if TYPE_CHECKING:
     import onnx
@@ -97,7 +98,7 @@ def _run_exporter(parts: list[_Part]) -> onnx.ModelProto:
 
     names = ", ".join(dict.fromkeys(type(part.module).__name__ for part in parts))
     try:
-        with quiet("torch.onnx"):
+        with quiet("torch.onnx", "onnxscript"), no_garbage_collection():  # a third of the time on large graphs
             program = torch.onnx.export(
                 SideBySide().eval(),
                 tuple(x for part in parts for x in part.inputs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
@@ -35,11 +36,15 @@ class OnnxRuntime(ConvertingRuntime):
         """See `export_onnx_many`."""
         from hardware.runtimes.onnx_export import export_onnx_many
 
-        try:
-            models = export_onnx_many([(module, inputs) for _, module, inputs in items])
-        except HardwareError:
-            return super().convert_batch(items)  # one bad module spoils them all: find it
-        return [(key, model) for (key, _, _), model in zip(items, models, strict=True)]
+        results: Converted = []
+        for part in _by_size(items):
+            try:
+                models = export_onnx_many([(module, inputs) for _, module, inputs in part])
+            except HardwareError:
+                results += super().convert_batch(part)  # one bad module spoils them all: find it
+                continue
+            results += [(key, model) for (key, _, _), model in zip(part, models, strict=True)]
+        return results
 
     def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
         """See `ConvertingRuntime.load`; static shapes. The output is a NumPy array, overwritten by the next call."""
@@ -76,3 +81,18 @@ class OnnxRuntime(ConvertingRuntime):
             return result
 
         return run
+
+
+def _by_size(items: list[Item], most: int = 250) -> Iterator[list[Item]]:
+    """The items in parts of at most ``most`` modules and sub-modules each (or of one item): the exporter's rewriting grows
+    faster than its graph, so that sixteen operators go well together and no more than two networks of twenty layers."""
+    part: list[Item] = []
+    size = 0
+    for item in items:
+        count = sum(1 for _ in item[1].modules())
+        if part and size + count > most:
+            yield part
+            part, size = [], 0
+        part, size = [*part, item], size + count
+    if part:
+        yield part
