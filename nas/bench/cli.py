@@ -168,21 +168,24 @@ def recall(
     mixer: Annotated[list[str] | None, typer.Option(help="mixer of the second layer; repeat for more")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="trainings of each")] = 3,
     steps: Annotated[int, typer.Option(min=20, help="of a training")] = 500,
-    learning_rate: Annotated[float, typer.Option(min=1e-6, max=1.0, help="peak")] = 0.004,
+    learning_rate: Annotated[float, typer.Option(min=1e-6, max=1.0, help="peak")] = 0.003,
     task: Annotated[str, typer.Option(help="recall or copy")] = "recall",
+    workers: Annotated[int, typer.Option(min=1, help="trainings at a time, one thread each")] = 2,
     as_json: AsJson = False,
 ) -> None:
     """Train small networks of one mixer each to recall values by their keys: what does a state of fixed size hold?"""
     from nas.bench.recall import LENGTHS, MIXERS, bench_recall
 
     chosen = context or list(LENGTHS), mixer or list(MIXERS)
-    result = _report(lambda progress: bench_recall(*chosen, seeds, steps, learning_rate, task, progress), as_json)
+    result = _report(
+        lambda progress: bench_recall(*chosen, seeds, steps, learning_rate, task, workers, progress), as_json
+    )
     if not as_json:
-        heads = ("context", "items", "mixer", "family", "state", "chance", "accuracy", "std", "min", "max")
+        heads = ("context", "items", "mixer", "state", "chance", "accuracy", "std", "range")
         table = Table(*heads, title=f"{task}: right answers on unseen sequences, {seeds} seed(s)")
         for row in result["rows"]:
-            shares = [f"{row[name]:.1%}" for name in ("chance", "accuracy", "std", "min", "max")]
-            table.add_row(*(str(row[name]) for name in heads[:5]), *shares)
+            shares = [f"{row['chance']:.1%}", f"{row['accuracy']:.1%}", f"{row['std']:.1%}"]
+            table.add_row(*(str(row[name]) for name in heads[:4]), *shares, f"{row['min']:.1%} to {row['max']:.1%}")
         Console().print(table)
 
 

@@ -8,6 +8,8 @@ test at the largest sizes that the space offers. They are trained alone by one r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ from search_spaces.operators import family
 
 FIRST = "sequence_short_conv"
 MIXERS = ("sequence_gqa", "sequence_ssd", "sequence_gated_delta", "sequence_linear_attention", FIRST)
-LENGTHS = (32, 64)
+LENGTHS = (16, 32, 64)
 WIDTH, RATIO, BATCH, TEST = 64, 2, 64, 500
 
 
@@ -37,9 +39,10 @@ def bench_recall(
     steps: int,
     learning_rate: float,
     task: str,
+    workers: int,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Trains one network for each context, mixer and seed.
+    """Trains one network for each context, mixer and seed, ``workers`` at a time, one thread each.
 
     Returns:
         rows: context, items (pairs or tokens to keep), mixer, family, parameters, state (values kept between two decoding
@@ -53,19 +56,23 @@ def bench_recall(
     for length in lengths:
         if length < 16 or length % 8:
             raise JobError(f"--context: got {length}; legal: multiples of 8 from 16")
-    advance = progress.task("train probes", len(lengths) * len(mixers) * seeds)
-    rows, done = [], 0
-    for length in lengths:
-        architectures = [contender(mixer, length) for mixer in mixers]
-        for mixer, architecture in zip(mixers, architectures, strict=True):
-            found = []
-            for seed in range(seeds):
-                found.append(
-                    train_probe(architecture, probe_data(task, length, steps, seed), steps, learning_rate, seed)
-                )
-                done += 1
-                advance(done, f"{mixer}, context {length}: {found[-1]:.0%}")
-            rows.append({"context": length, **_facts(architecture, mixer, length, task), **_summary(found)})
+    pairs = [(mixer, length, contender(mixer, length)) for length in lengths for mixer in mixers]
+    found: dict[tuple[str, int], list[float]] = {}
+    advance = progress.task("train probes", len(pairs) * seeds)
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        futures = {
+            pool.submit(train_probe, architecture.to_json(), task, steps, learning_rate, seed): (mixer, length)
+            for mixer, length, architecture in pairs
+            for seed in range(seeds)
+        }
+        for done, future in enumerate(as_completed(futures), 1):
+            mixer, length = futures[future]
+            found.setdefault((mixer, length), []).append(future.result())
+            advance(done, f"{mixer}, context {length}: {future.result():.0%}")
+    rows = [
+        {"context": length, **_facts(architecture, mixer, length, task), **_summary(found[mixer, length])}
+        for mixer, length, architecture in pairs
+    ]
     return {"task": task, "seeds": seeds, "steps": steps, "batch": BATCH, "width": WIDTH, "rows": rows}
 
 
@@ -94,8 +101,12 @@ def contender(mixer: str, length: int) -> Architecture:
     return space.architecture(space.largest(space.sample(1, np.random.default_rng(0)))[0])
 
 
-def train_probe(architecture: Architecture, data: SequenceData, steps: int, learning_rate: float, seed: int) -> float:
+def train_probe(genes: dict[str, Any], task: str, steps: int, learning_rate: float, seed: int) -> float:
     """Share of right answers on the test sequences after ``steps`` steps."""
+    torch.set_num_threads(1)
+    architecture = Architecture.from_json(genes)
+    (length,) = architecture.input_shape
+    data = probe_data(task, length, steps, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(architecture)
@@ -103,7 +114,6 @@ def train_probe(architecture: Architecture, data: SequenceData, steps: int, lear
         epochs=1, batch_size=BATCH, learning_rate=learning_rate, weight_decay=0.01, warmup_epochs=0.1, label_smoothing=0.0,
         checkpoint_steps=steps,
     )  # fmt: skip
-    length = architecture.input_shape[-1]
     Trainer(network, PlainStep(network, length, data, 0.0), Recipe(settings, data, seed)).run()
     return evaluate(network, data.open_test("the recall bench"), data, length).value
 
@@ -120,6 +130,6 @@ def _facts(architecture: Architecture, mixer: str, length: int, task: str) -> di
 
 
 def _summary(found: list[float]) -> dict[str, float]:
-    values = np.array(found)
+    values = np.sort(found)  # workers finish in any order
     spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
     return {"accuracy": float(values.mean()), "std": spread, "min": float(values.min()), "max": float(values.max())}
