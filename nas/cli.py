@@ -151,11 +151,13 @@ def profile(
     runtime: Annotated[str, typer.Option(help="what runs the operators; `nas devices` lists them")],
     out: Annotated[Path, typer.Option(help="folder of the new table")],
     threads: Annotated[int, typer.Option(min=1, help="threads of the runtime")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="images a call")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="images or sequences a call")] = 1,
+    mode: Annotated[str, typer.Option(help="a call: forward (whole inputs), or decode (one token)")] = "forward",
     operators: Annotated[int, typer.Option(min=1, help="operator specs to measure")] = 300,
     fit: Annotated[int, typer.Option(min=20, help="whole networks that fit the correction")] = 40,
     validate: Annotated[int, typer.Option(min=30, help="other whole networks that judge the table")] = 50,
     resolution: Annotated[list[int] | None, typer.Option(help="input side; repeat for more")] = None,
+    context: Annotated[list[int] | None, typer.Option(help="tokens a sequence; repeat for more")] = None,
     in_channels: Annotated[int | None, typer.Option(help="channels of the images")] = None,
     classes: Annotated[int | None, typer.Option(help="classes")] = None,
     dry_run: DryRun = False,
@@ -164,8 +166,8 @@ def profile(
     from nas.query import profile_space
 
     settings = {"threads": threads, "batch": batch, "operators": operators, "fit": fit, "validate": validate}
-    shape = {"resolutions": resolution, "in_channels": in_channels, "classes": classes}
-    profile_space(space, runtime, out, settings, shape, dry_run, Console())
+    shape = {"resolutions": resolution, "context": context, "in_channels": in_channels, "classes": classes}
+    profile_space(space, runtime, mode, out, settings, shape, dry_run, Console())
 
 
 @app.command()

@@ -18,7 +18,7 @@ from nas.job_checks import problems_of
 
 __all__ = [
     "DataSection", "DeviceSection", "ExportSection", "Job", "ProfileSection", "ReportSection", "SearchSection",
-    "SpaceSection", "TrainSection",
+    "SpaceSection", "TrainSection", "same_conditions",
 ]  # fmt: skip
 
 SLUG = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -106,6 +106,12 @@ class DeviceSection(Section):
     batch: int = _key(1, "images or sequences a call", ge=1, le=4096)
     max_latency_ms: float | None = _key(None, "latency limit in milliseconds a call", gt=0, le=1_000_000)
     table: FilePath | None = _key(None, "a latency table measured before; nothing is measured then")
+
+
+def same_conditions(one: DeviceSection, two: DeviceSection) -> bool:
+    """Whether a latency table of the one is one of the other."""
+    apart = {"name", "max_latency_ms"}
+    return one.model_dump(exclude=apart) == two.model_dump(exclude=apart)
 
 
 class ProfileSection(Section):

@@ -16,7 +16,7 @@ from hardware.runtimes import get_runtime
 from hardware.table import LatencyTable
 from nas.data import load_data
 from nas.export.step import export_step
-from nas.job import DeviceSection, Job
+from nas.job import DeviceSection, Job, same_conditions
 from nas.profile import measure_table, plan_profile
 from nas.progress import Progress
 from nas.report.step import report_step
@@ -110,12 +110,6 @@ def profile_step(session: Session) -> None:
             run.mark_done(name, seconds=round(table.header["seconds"], 1), validation=table.header["validation"])
         check_limit(session.space, device, session.predictor(device), job.seed)
         session.progress.say(f"{device.name}: {validation_text(session.table(device))}")
-
-
-def same_conditions(one: DeviceSection, two: DeviceSection) -> bool:
-    """Whether a latency table of the one is one of the other."""
-    apart = {"name", "max_latency_ms"}
-    return one.model_dump(exclude=apart) == two.model_dump(exclude=apart)
 
 
 def train_step(session: Session) -> None:

@@ -9,7 +9,7 @@ import torch
 from rich.table import Table
 
 from nas.data import load_data
-from nas.job import Job
+from nas.job import Job, same_conditions
 from nas.search.controls import control_spaces
 from nas.training.evaluate import evaluate, first
 from nas.training.recipe import Recipe
@@ -44,13 +44,16 @@ def estimate(job: Job) -> dict[str, tuple[str, float]]:
     searches = (1 + len(controls)) * len(job.devices) + ("random" in job.search.controls)
     evaluations = searches * job.search.seeds * job.search.evaluations
     plan = {}
-    for device in job.devices:
+    for number, device in enumerate(job.devices):
+        twin = next((other for other in job.devices[:number] if same_conditions(device, other)), None)
         networks = job.profile.fit_networks + job.profile.validate_networks
         operators = min(job.profile.operators, len(space.specs()))
         seconds = operators * SECONDS_PER_OPERATOR + networks * SECONDS_PER_NETWORK
         seconds += CONVERSION_SECONDS.get(device.runtime, 0.0) * (operators + 3 * networks) / job.threads
         what = f"measure {operators} operators and {networks} networks"
-        plan[f"profile {device.name}"] = ("use the given table", 0.0) if device.table else (what, seconds)
+        if device.table or twin:
+            what, seconds = ("use the given table" if twin is None else f"use the table of {twin.name}"), 0.0
+        plan[f"profile {device.name}"] = (what, seconds)
     what = (
         f"{job.train.epochs} epochs, {recipe.steps} steps of {job.train.subnets} subnets, batch {job.train.batch_size}"
     )

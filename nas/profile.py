@@ -22,6 +22,9 @@ from search_spaces import Architecture, OperatorSpec, SearchSpace, build_network
 from search_spaces.decode import DecodeStep, decode_inputs, example_inputs
 
 
+MODES = ("forward", "decode")  # a call is a whole input, or one token with the state before it
+
+
 @dataclass(frozen=True)
 class ProfilePlan:
     """What a table measures: operator specs, and whole networks for its correction and for its validation."""

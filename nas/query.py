@@ -73,6 +73,7 @@ def latency_rows(architectures: Sequence[Architecture], tables: Sequence[Path]) 
                         "hash": architecture.hash,
                         "device": name,
                         "runtime": table.header["runtime"],
+                        "mode": table.header.get("mode", "forward"),
                         "latency_ms": found.mean_ms,
                         "low_ms": interval[0],
                         "high_ms": interval[1],
@@ -97,11 +98,19 @@ def print_latency(rows: Sequence[Mapping[str, Any]], as_json: bool, console: Con
     if as_json:
         print(json.dumps(list(rows), indent=2))
         return
-    table = Table("architecture", "device", "runtime", "latency", "90 % interval", "table error", "MACs")
+    table = Table("architecture", "device", "runtime", "mode", "latency", "90 % interval", "table error", "MACs")
     for row in rows:
         interval = "unknown" if row["low_ms"] is None else f"{row['low_ms']:.3f} to {row['high_ms']:.3f} ms"
         error = "not validated" if row["table_mape"] is None else f"{row['table_mape']:.1%}"
-        cells = [row["hash"], row["device"], row["runtime"], f"{row['latency_ms']:.3f} ms", interval, error]
+        cells = [
+            row["hash"],
+            row["device"],
+            row["runtime"],
+            row["mode"],
+            f"{row['latency_ms']:.3f} ms",
+            interval,
+            error,
+        ]
         table.add_row(*cells, f"{row['macs'] / 1e6:.2f} M")
     console.print(table)
 
@@ -109,6 +118,7 @@ def print_latency(rows: Sequence[Mapping[str, Any]], as_json: bool, console: Con
 def profile_space(
     space_name: str,
     runtime: str,
+    mode: str,
     out: Path,
     settings: Mapping[str, int],
     shape: Mapping[str, Any],
@@ -116,10 +126,12 @@ def profile_space(
     console: Console,
 ) -> None:
     """Measures and saves a latency table; see `nas profile`."""
-    from nas.profile import measure_table, plan_profile
+    from nas.profile import MODES, measure_table, plan_profile
     from nas.progress import Terminal
     from nas.session import validation_text
 
+    if mode not in MODES:
+        raise JobError(f"--mode: got {mode!r}; legal: {', '.join(MODES)}")
     definition = get_space(space_name).definition
     space = make_space({**definition, **{key: value for key, value in shape.items() if value}})
     chosen = get_runtime(runtime, "fp32", settings["threads"])
@@ -135,7 +147,7 @@ def profile_space(
         return
     with Terminal(console) as progress:
         table = measure_table(
-            space, runtime, plan, progress, threads=settings["threads"], batch=settings["batch"], workers=2
+            space, runtime, plan, progress, threads=settings["threads"], batch=settings["batch"], mode=mode, workers=2
         )
     table.save(out)
     console.print(f"{runtime}: {validation_text(table)}", highlight=False)

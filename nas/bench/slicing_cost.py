@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hardware.paired import measure_paired
 from nas.progress import Progress
 from search_spaces import SearchSpace, Supernet
+from search_spaces.decode import example_inputs
 
 
 def bench_slicing_cost(space: SearchSpace, count: int, batch: int, seed: int, progress: Progress) -> dict[str, Any]:
@@ -22,12 +23,12 @@ def bench_slicing_cost(space: SearchSpace, count: int, batch: int, seed: int, pr
         median_ratio over the architectures, ratio_min, ratio_max, count, batch, threads, and rows, one an architecture.
     """
     supernet = Supernet(space, seed).train()
-    generator = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)
     rows = []
     advance = progress.task("time steps", count)
     for done, row in enumerate(space.sample(count, np.random.default_rng(seed)), 1):
         architecture = space.architecture(row)
-        x = torch.randn(batch, *architecture.input_shape, generator=generator)
+        (x,) = example_inputs(architecture.specs[0], batch)
         own = supernet.extract(architecture)
 
         def on_slices(architecture: Any = architecture, x: Tensor = x) -> None:
@@ -55,4 +56,4 @@ def bench_slicing_cost(space: SearchSpace, count: int, batch: int, seed: int, pr
 
 def _step(network: nn.Module, x: Tensor) -> None:
     """Gradients pile up in both cases alike, as they do over the subnets of a sandwich step."""
-    network(x).logsumexp(1).mean().backward()
+    network(x).logsumexp(-1).mean().backward()

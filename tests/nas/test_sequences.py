@@ -15,8 +15,8 @@ from hardware.runtimes import get_runtime
 from hardware.settings import MeasureSettings
 from nas.cli import main
 from nas.errors import JobError
+from nas.job import same_conditions
 from nas.job_file import load_job, parse_job
-from nas.pipeline import same_conditions
 from nas.profile import measure_table, plan_profile, prepared
 from nas.progress import Silent
 from search_spaces import Architecture, Supernet, make_space

@@ -1,5 +1,6 @@
 """Texts in contiguous, disjoint blocks; probes that mean what they say; loaders that refuse what they cannot read."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_a_text_is_split_into_disjoint_windows_of_its_own_bytes(context: int, fr
             assert at >= 0
             places.append(range(at, at + context))  # the last byte is only a label
     starts = sorted(places, key=lambda place: place.start)
-    assert all(a.stop <= b.start for a, b in zip(starts[:-1], starts[1:], strict=True))
+    assert all(a.stop <= b.start for a, b in itertools.pairwise(starts))
     assert sum(map(len, places)) > 0.5 * len(text)
 
 
