@@ -21,7 +21,6 @@ from predictors import LatencyPredictor
 from search_spaces import Architecture, OperatorSpec, SearchSpace, build_network, build_operator, cost
 from search_spaces.decode import DecodeStep, decode_inputs, example_inputs
 
-
 MODES = ("forward", "decode")  # a call is a whole input, or one token with the state before it
 
 
