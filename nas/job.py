@@ -127,6 +127,9 @@ class SearchSection(Section):
     images: int | None = _key(None, "search images or sequences an evaluation; null: all", ge=10, le=10**9)
     calibration_images: int = _key(512, "training images or sequences that calibrate normalisation", ge=2, le=10**9)
     seeds: int = _key(1, "independent searches a device", ge=1, le=20)
+    designs: Literal["none", "mark", "start"] = _key(
+        "mark", "known designs nearest in the space: left out, marks on the front, or also where searches begin"
+    )
     controls: Annotated[tuple[Control, ...], Field(max_length=6), BeforeValidator(_tuple)] = _key(
         CONTROLS, "what the search is compared with at equal cost"
     )

@@ -22,6 +22,7 @@ from nas.progress import Progress
 from nas.report.step import report_step
 from nas.run import RunDirectory
 from nas.search.candidates import check_feasible
+from nas.search.designs import designs_frame
 from nas.search.evaluator import InheritedQuality
 from nas.search.front import front_frame
 from nas.search.study import evaluations_frame, hypervolume_frame, search_device
@@ -134,6 +135,9 @@ def search_step(session: Session) -> None:
             run.write_parquet(f"search/{device.name}-hypervolume.parquet", hypervolume_frame(results))
             front = front_frame(session.space, results[job.search.searcher], predictor, metric)
             write_front(run, device, front)
+            if job.search.designs != "none":
+                known = designs_frame(session.space, evaluate, predictor, metric)
+                run.write_parquet(f"search/{device.name}-designs.parquet", known)
             run.mark_done(f"search:{device.name}", seconds=round(time.perf_counter() - began, 1))
 
 

@@ -19,6 +19,7 @@ EVALUATIONS = ("search", "seed", "order", "hash", "latency_ms")  # and the metri
 INPUTS = {"resolution": "px", "context": "tokens"}  # columns of the input's size, and their units
 HYPERVOLUMES = ("search", "seed", "evaluations", "hypervolume")
 VALIDATION = ("predicted_ms", "low_ms", "high_ms", "measured_ms")
+DESIGNS = ("design", "hash", "latency_ms")
 TRAINING = ("step", "epoch", "loss")
 RANKS = ("inherited_accuracy", "standalone_accuracy")
 
@@ -47,6 +48,7 @@ class DeviceReport:
         validation: the held-out whole networks of the latency table, columns `VALIDATION`.
         metric: what the data set is judged by.
         mode: of a call: ``forward``, or ``decode``.
+        designs: known designs nearest in the space, columns `DESIGNS` and the metric; None: not evaluated.
 
     Raises:
         ValueError: a table lacks a column, or the front is empty.
@@ -62,6 +64,7 @@ class DeviceReport:
     validation: pd.DataFrame
     metric: Metric = ACCURACY
     mode: str = "forward"
+    designs: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         _check(self.front, "front", (*FRONT, self.quality, self.test_quality))
@@ -70,6 +73,8 @@ class DeviceReport:
         _check(self.evaluations, "evaluations", (*EVALUATIONS, self.quality))
         _check(self.hypervolumes, "hypervolumes", HYPERVOLUMES)
         _check(self.validation, "validation", VALIDATION)
+        if self.designs is not None:
+            _check(self.designs, "designs", (*DESIGNS, self.quality))
         if self.front.empty:
             raise ValueError(f"front: got no member for device {self.name!r}; a report needs at least one")
 

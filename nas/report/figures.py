@@ -101,6 +101,16 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
             + escape(str(name))
             + "</extra>",
         )
+    if device.designs is not None and len(device.designs):
+        plot.add_scatter(
+            x=device.designs["latency_ms"],
+            y=device.designs[device.quality],
+            mode="markers",
+            name="known designs, nearest in this space",
+            marker={"size": 11, "symbol": "star", "color": style.MAIN, "opacity": 0.85},
+            text=device.designs["design"].map(escape),
+            hovertemplate=f"<b>%{{text}}</b><br>%{{x:.3g}} ms, %{{y:{device.metric.ticks}}}<extra></extra>",
+        )
     front = device.members
     texts = [hover_text(member, device) for _, member in front.iterrows()]
     spans = [wilson(a * search_images, search_images) if search_images else (a, a) for a in front[device.quality]]

@@ -176,6 +176,7 @@ def device_report(session: Session, device: DeviceSection) -> DeviceReport:
             "measured_ms": held_out["median_ms"].to_numpy(),
         }
     )
+    designs = session.run.file(f"search/{device.name}-designs.parquet")
     return DeviceReport(
         name=device.name,
         runtime=device.runtime,
@@ -187,4 +188,5 @@ def device_report(session: Session, device: DeviceSection) -> DeviceReport:
         validation=validation,
         metric=session.data.metric,
         mode=device.mode,
+        designs=pd.read_parquet(designs) if designs.exists() else None,
     )

@@ -24,7 +24,7 @@ class Problem:
 
     ``latency`` is cheap and vectorised: (n, G) rows -> (n,) ms. ``max_latency_ms`` is a hard limit on it: only
     feasible rows are ever asked for. ``evaluations`` is the whole budget and ``population`` the usual batch, which
-    searchers may use to plan.
+    searchers may use to plan. ``start`` (k, G) are rows that are asked for first, where they are feasible.
     """
 
     space: SearchSpace
@@ -33,6 +33,7 @@ class Problem:
     population: int
     max_latency_ms: float | None = None
     seed: int = 0
+    start: Rows | None = None
 
     def __post_init__(self) -> None:
         for key in ("evaluations", "population"):
@@ -80,9 +81,21 @@ class Searcher(ABC):
         """At most ``n`` new feasible canonical rows (k, G), none asked or told before; empty: the space is exhausted"""
         if n < 1:
             raise JobError(f"n: must be at least 1, got {n}")
-        X = self.propose(n)[:n]
+        first = self._unseen_start()[:n]
+        self.seen.update(row_keys(first))
+        if len(first) == n:
+            return first
+        X = self.propose(n - len(first))[: n - len(first)]
         self.seen.update(row_keys(X))
-        return X
+        return np.concatenate((first, X)).astype(np.int16)
+
+    def _unseen_start(self) -> Rows:
+        """The feasible rows of the problem's ``start`` that were not asked for yet."""
+        start = self.problem.start
+        if start is None or len(start) == 0:
+            return np.zeros((0, len(self.space.choices)), dtype=np.int16)
+        start = start[self.problem.feasible(self.problem.latency_ms(start))]
+        return start[[i for i, key in enumerate(row_keys(start)) if key not in self.seen]]
 
     def tell(self, X: Rows, quality: Floats, latency_ms: Floats) -> None:
         """Record evaluated rows (n, G) with their qualities (n,), of which more is better, and latencies (n,) in ms."""

@@ -64,14 +64,15 @@ def run_search(
     population: int,
     max_latency_ms: float | None = None,
     seed: int = 0,
+    start: Rows | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> SearchResult:
     """Search ``space`` for high quality at low latency.
 
-    ``evaluate`` maps new rows (n, G) to qualities (n,), of which more is better; it is expensive and never sees a row twice.
-    ``latency`` maps rows to ms; it is cheap. ``evaluations`` counts unique architectures, asked for in batches of
-    ``population``. The search ends early when the space has no more. ``progress`` is called with (done, evaluations)
-    after each batch.
+    ``evaluate`` maps new rows (n, G) to qualities (n,), of which more is better; it is expensive and never sees a row
+    twice. ``latency`` maps rows to ms; it is cheap. ``evaluations`` counts unique architectures, asked for in batches of
+    ``population``, those of ``start`` first. The search ends early when the space has no more. ``progress`` is called
+    with (done, evaluations) after each batch.
 
     A search is resumed by running it again with an ``evaluate`` that answers from a cache: it is a function of its
     arguments.
@@ -79,7 +80,7 @@ def run_search(
     Raises JobError for an unknown searcher, a budget below 1, a ``max_latency_ms`` that no architecture found can
     meet, and for an ``evaluate`` or ``latency`` that does not answer with one finite number a row.
     """
-    problem = Problem(space, latency, evaluations, population, max_latency_ms, seed)
+    problem = Problem(space, latency, evaluations, population, max_latency_ms, seed, start)
     search = get_searcher(searcher)(problem)
     if max_latency_ms is not None:
         check_feasible(space, problem.latency_ms, max_latency_ms, np.random.default_rng(seed))

@@ -14,6 +14,7 @@ from nas.progress import Progress
 from nas.search.base import Rows, Scores
 from nas.search.candidates import check_feasible
 from nas.search.controls import control_searcher, control_spaces
+from nas.search.designs import start_rows
 from nas.search.driver import SearchResult, run_search
 from predictors import LatencyPredictor
 from search_spaces import SearchSpace
@@ -65,6 +66,7 @@ def search_device(
                 population=settings.population,
                 max_latency_ms=device.max_latency_ms,
                 seed=seed + number,
+                start=start_rows(restricted) if settings.designs == "start" and name != "random" else None,
                 progress=_shifted(advance, before, f"{name}, seed {seed + number}"),
             )
             results.setdefault(name, []).append(result)
