@@ -80,9 +80,10 @@ class SpaceSection(Section):
     context: Annotated[tuple[Context, ...], Field(min_length=1, max_length=4), BeforeValidator(_tuple)] | None = _key(
         None, "sequence lengths that the search may choose from, ascending; null: data.context"
     )
-    mixers: Annotated[tuple[str, ...], Field(min_length=1, max_length=64), BeforeValidator(_tuple)] | None = _key(
+    mixers: Annotated[tuple[str, ...], Field(min_length=1, max_length=256), BeforeValidator(_tuple)] | None = _key(
         None, "mixers that the layers may choose from; null: all of the space"
     )
+    definition: dict[str, Any] | None = _key(None, "a space of your own, as in a space file; name is custom then")
 
 
 class TrainSection(Section):

@@ -78,12 +78,14 @@ def _space_problems(job: Job) -> Iterator[Problem]:
         yield "space.resolutions", list(space.resolutions), "ascending, each side once"
     elif space.name not in search_spaces.space_names():
         yield "space.name", space.name, one_of(list(search_spaces.space_names()), space.name)
-    elif space.preset not in search_spaces.presets(space.name):
+    elif (space.definition is not None) != (space.name == "custom"):
+        yield "space.definition", space.definition, "given where space.name is custom, and only there"
+    elif space.name != "custom" and space.preset not in search_spaces.presets(space.name):
         yield "space.preset", space.preset, one_of(list(search_spaces.presets(space.name)), space.preset)
-    elif sequences != (space.name == "hybrid-sequence"):
+    elif space.name != "custom" and sequences != (space.name == "hybrid-sequence"):
         legal = "hybrid-sequence" if sequences else "a space of images"
         yield "space.name", space.name, f"{legal}, as data.name is {job.data.name}"
-    elif not sequences and space.resolutions is None:
+    elif not sequences and space.resolutions is None and "resolutions" not in (space.definition or {}):
         yield "space.resolutions", None, "input sides in pixels, ascending; images need them"
     elif not sequences and space.context is not None:
         yield "space.context", list(space.context), "null: images have space.resolutions"
@@ -97,7 +99,9 @@ def _space_problems(job: Job) -> Iterator[Problem]:
                 {**space_definition(job), **({} if sequences else {"in_channels": 1, "classes": 10})}
             )
         except SpaceError as error:
-            yield "space", space.model_dump(mode="json"), str(error)
+            own = space.definition is not None
+            given = f"a mapping with {', '.join(space.definition or ())}" if own else space.model_dump(mode="json")
+            yield "space.definition" if own else "space", given, str(error)
     if not sequences:
         for index, device in enumerate(job.devices):
             if device.mode == "decode":
@@ -121,6 +125,9 @@ def _context_problem(job: Job) -> Problem | None:
 def space_definition(job: Job) -> dict[str, Any]:
     """The definition of the job's space as far as the job gives it; what is left out comes from the data."""
     given = job.space.model_dump(mode="json", exclude_none=True)
+    if job.space.definition is not None:
+        shared = {key: given[key] for key in ("resolutions", "context") if key in given}
+        given = {**job.space.definition, **shared, "name": "custom"}
     if job.data.name in SEQUENCES:
         given.setdefault("context", [64 if job.data.name == "digits-pixels" else job.data.context])
     return given
