@@ -126,7 +126,7 @@ def space_definition(job: Job) -> dict[str, Any]:
     """The definition of the job's space as far as the job gives it; what is left out comes from the data."""
     given = job.space.model_dump(mode="json", exclude_none=True)
     if job.space.definition is not None:
-        shared = {key: given[key] for key in ("resolutions", "context") if key in given}
+        shared: dict[str, Any] = {key: given[key] for key in ("resolutions", "context") if key in given}
         given = {**job.space.definition, **shared, "name": "custom"}
     if job.data.name in SEQUENCES:
         given.setdefault("context", [64 if job.data.name == "digits-pixels" else job.data.context])

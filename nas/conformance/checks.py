@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hardware.runtimes.quiet import quiet
 from nas.conformance.cases import EXTENTS, cases, inputs, one_operator_space, randomise, rows_of, takes_ids
 from nas.conformance.counting import activations, fvcore_macs, torch_macs
 from search_spaces import OperatorSpec, Supernet, build_operator, cost
@@ -158,7 +159,7 @@ def published(operator: type[Operator]) -> Outcome:
     worst, compared = 0.0, []
     for entry in found:
         try:
-            with torch.no_grad():
+            with torch.no_grad(), quiet("torchao", "torch.utils._pytree", "transformers"):
                 worst = max(worst, error_of(*entry.run()))
         except ModuleNotFoundError as missing:
             return Outcome("n/a", None, f"{missing.name} is not installed; pip install {entry.package}")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from search_spaces.references.attention_projections import example, made
 from search_spaces.references.published.attention_projections import copy, parts
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -16,7 +16,7 @@ from search_spaces.references.registry import published
 def swiftformer() -> tuple[Tensor, Tensor]:
     """With one head: their norms run over all channels."""
     ours: Any = made("efficient_additive_attention", dim=24, heads=1, head_dim=24)
-    theirs = timm_module("timm.models.swiftformer").EfficientAdditiveAttention(24, 24, 1)
+    theirs = package_module("timm.models.swiftformer").EfficientAdditiveAttention(24, 24, 1)
     projections = {
         f"{part}.{name}": t
         for name, whole in ours.query_key.named_parameters()

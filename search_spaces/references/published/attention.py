@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from search_spaces.operators.attention import MultiHeadAttention, ReluAttention
 from search_spaces.operators.layers import to_image, to_tokens
 from search_spaces.references.dense import image, seeded
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 from search_spaces.references.window import without_position
 
@@ -69,7 +69,7 @@ def torch_attention() -> tuple[Tensor, Tensor]:
 @published("mhsa", "Attention (timm), without LePE", "timm")
 def timm_attention() -> tuple[Tensor, Tensor]:
     op, x = _bare(), image(2, 12, 7, 5)
-    other = timm_module("timm.layers").Attention(12, num_heads=3, qkv_bias=True)
+    other = package_module("timm.layers").Attention(12, num_heads=3, qkv_bias=True)
     return op(x), to_image(assign(other, projections(op, "qkv", "proj"))(to_tokens(x)), 7, 5)
 
 
@@ -87,7 +87,7 @@ def vit_attention() -> tuple[Tensor, Tensor]:
 def lite_mla() -> tuple[Tensor, Tensor]:
     op, x = seeded(ReluAttention, **SIZES), image(2, 12, 7, 5)
     without_position(op, "position.weight", "position.bias", "qkv.bias", "out.bias")
-    lite = timm_module("timm.models.efficientvit_mit").LiteMLA
+    lite = package_module("timm.models.efficientvit_mit").LiteMLA
     other = lite(12, 12, heads=3, dim=4, norm_layer=(None, None), scales=(), eps=1e-6)
     weight = op.qkv.weight.unflatten(0, (3, 3, 4)).transpose(0, 1)  # theirs: by head, then query, key and value
     return op(x), assign(other, {"qkv.conv.weight": weight, "proj.conv.weight": op.out.weight})(x)

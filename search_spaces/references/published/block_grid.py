@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from search_spaces.operators.block_grid import BlockGridAttention, GridAttention
 from search_spaces.references.dense import image, seeded
 from search_spaces.references.published.attention import SIZES, assign, first, last, projections
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.published.window import flat_table
 from search_spaces.references.registry import published
 
 
 def _theirs(op: Any, partition: str, side: int) -> Any:
-    maxxvit = timm_module("timm.models.maxxvit")
+    maxxvit = package_module("timm.models.maxxvit")
     config = maxxvit.MaxxVitTransformerCfg(dim_head=4, window_size=(side, side), grid_size=(side, side))
     config.head_first, config.rel_pos_type = False, "bias"
     other = maxxvit.PartitionAttentionCl(12, partition, config)

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from search_spaces.operators.channel_mixers import GLU, DeepMLP, DepthwiseMLP
 from search_spaces.references.mlp import fill
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("glu", "GluMlp with a sigmoid (timm)", "timm")
 def timm_glu() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    op, theirs = GLU(dim=6, ratio=2).double(), timm_module("timm.layers").GluMlp(6, 24, gate_last=False).double()
+    op, theirs = GLU(dim=6, ratio=2).double(), package_module("timm.layers").GluMlp(6, 24, gate_last=False).double()
     theirs.load_state_dict({k.replace("gate_up", "fc1").replace("down", "fc2"): v for k, v in op.state_dict().items()})
     x = torch.randn(2, 6, 4, 5).double()
     with torch.no_grad():
@@ -26,7 +26,7 @@ def timm_glu() -> tuple[Tensor, Tensor]:
 @published("deep_mlp", "Mlp (timm) at depth 2", "timm")
 def timm_mlp() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    op, theirs = DeepMLP(dim=6, ratio=3, depth=2).double(), timm_module("timm.layers").Mlp(6, 18).double()
+    op, theirs = DeepMLP(dim=6, ratio=3, depth=2).double(), package_module("timm.layers").Mlp(6, 18).double()
     theirs.load_state_dict({k.replace("first", "fc1").replace("last", "fc2"): v for k, v in op.state_dict().items()})
     x = torch.randn(2, 6, 4, 5).double()
     with torch.no_grad():
@@ -37,7 +37,7 @@ def timm_mlp() -> tuple[Tensor, Tensor]:
 def pvt() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op = DepthwiseMLP(dim=6, ratio=3, kernel=3, shortcut=0).double()
-    theirs = timm_module("timm.models.pvt_v2").MlpWithDepthwiseConv(6, 18).double()
+    theirs = package_module("timm.models.pvt_v2").MlpWithDepthwiseConv(6, 18).double()
     for mine, other in ((op.up, theirs.fc1), (op.depthwise, theirs.dwconv), (op.down, theirs.fc2)):
         fill(other, mine.weight, mine.bias)
     x = torch.randn(2, 6, 4, 5).double()
@@ -50,7 +50,7 @@ def segformer() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op = DepthwiseMLP(dim=6, ratio=3, kernel=3, shortcut=0).double()
     config = SimpleNamespace(hidden_act="gelu", hidden_dropout_prob=0.0)
-    theirs = timm_module("transformers.models.segformer.modeling_segformer").SegformerMixMLP(config, 6, 18).double()
+    theirs = package_module("transformers.models.segformer.modeling_segformer").SegformerMixMLP(config, 6, 18).double()
     for mine, other in ((op.up, theirs.fc1), (op.depthwise, theirs.dwconv.dwconv), (op.down, theirs.fc2)):
         fill(other, mine.weight, mine.bias)
     x = torch.randn(2, 6, 4, 5).double()

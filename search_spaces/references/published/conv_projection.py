@@ -8,7 +8,7 @@ from torch import Tensor
 
 from search_spaces.references.attention_projections import example, made
 from search_spaces.references.published.attention_projections import image, tokens
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -16,7 +16,7 @@ from search_spaces.references.registry import published
 def cvt() -> tuple[Tensor, Tensor]:
     """Their batch norms, with statistics that are not trivial, are folded into ours; they divide scores by the root of the
     whole width, so our queries are scaled."""
-    module = timm_module("transformers.models.cvt.modeling_cvt")
+    module = package_module("transformers.models.cvt.modeling_cvt")
     theirs: Any = (
         module.CvtSelfAttention(3, 24, 3, 1, 1, 1, 2, "dw_bn", True, 0.0, with_cls_token=False).double().eval()
     )

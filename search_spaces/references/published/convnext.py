@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.operators.convnext import ConvNeXt
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -15,7 +15,7 @@ def timm_block() -> tuple[Tensor, Tensor]:
     """Theirs has its norm after the depthwise convolution, where ours has none, and the skip inside."""
     torch.manual_seed(0)
     ours = ConvNeXt(dim=16, expansion=4, kernel=7).double()
-    theirs = timm_module("timm.models.convnext").ConvNeXtBlock(16, ls_init_value=None).double()
+    theirs = package_module("timm.models.convnext").ConvNeXtBlock(16, ls_init_value=None).double()
     theirs.norm = nn.Identity()
     theirs.conv_dw.load_state_dict(ours.depthwise.state_dict())
     for mine, other in ((ours.up, theirs.mlp.fc1), (ours.down, theirs.mlp.fc2)):

@@ -12,7 +12,7 @@ from search_spaces.operators.hidden_head import HiddenPooledHead
 from search_spaces.operators.squeezed import SqueezedMBConv, SqueezedResidual
 from search_spaces.operators.stepped_stem import SteppedStem
 from search_spaces.references.mlp import fill
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -21,7 +21,7 @@ def resnet_bottleneck() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op = BottleneckReduction(dim_in=16, dim_out=32, inner=8, stride=2).double().eval()
     skip = nn.Sequential(nn.Conv2d(16, 32, 1, stride=2, bias=False), nn.BatchNorm2d(32))
-    theirs = timm_module("timm.models.resnet").Bottleneck(16, 8, stride=2, downsample=skip).double().eval()
+    theirs = package_module("timm.models.resnet").Bottleneck(16, 8, stride=2, downsample=skip).double().eval()
     x = torch.randn(2, 16, 9, 6, dtype=torch.float64)
     with torch.no_grad():
         for name in ("down", "conv", "up", "skip"):
@@ -40,7 +40,7 @@ def resnet_bottleneck() -> tuple[Tensor, Tensor]:
 def _inverted_residual(
     op: SqueezedMBConv | SqueezedResidual, width: int, out: int, stride: int, squeeze: int
 ) -> nn.Module:
-    blocks = timm_module("timm.models._efficientnet_blocks")
+    blocks = package_module("timm.models._efficientnet_blocks")
     theirs: nn.Module = blocks.InvertedResidual(
         width,
         out,
@@ -96,7 +96,7 @@ def efficientnet_block_without_outer_norms() -> tuple[Tensor, Tensor]:
 def mambaout_stem() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op, x = SteppedStem(channels=3, dim=16, hidden=8).double(), torch.randn(2, 3, 9, 6, dtype=torch.float64)
-    theirs = timm_module("timm.models.mambaout").Stem(3, 16).double()
+    theirs = package_module("timm.models.mambaout").Stem(3, 16).double()
     with torch.no_grad():
         for name, conv, norm in (("first", theirs.conv1, theirs.norm1), ("second", theirs.conv2, theirs.norm2)):
             conv.load_state_dict(getattr(op, name).state_dict())
@@ -110,7 +110,7 @@ def mambaout_stem() -> tuple[Tensor, Tensor]:
 def timm_head() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op, x = HiddenPooledHead(dim=8, features=12, classes=5).double(), torch.randn(2, 8, 4, 3, dtype=torch.float64)
-    theirs = timm_module("timm.layers").NormMlpClassifierHead(8, 5, hidden_size=12, act_layer=nn.GELU).double()
+    theirs = package_module("timm.layers").NormMlpClassifierHead(8, 5, hidden_size=12, act_layer=nn.GELU).double()
     with torch.no_grad():
         fill(theirs.pre_logits.fc, op.hidden.weight, op.hidden.bias)
         fill(theirs.fc, op.classify.weight, op.classify.bias)

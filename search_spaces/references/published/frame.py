@@ -7,7 +7,7 @@ from torch import Tensor
 
 from search_spaces.operators.frame import ConvStem, PooledHead, StridedConv
 from search_spaces.references.mlp import fill
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -15,7 +15,7 @@ from search_spaces.references.registry import published
 def pvt_embedding() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op, x = ConvStem(channels=3, dim=8, stride=2).double(), torch.randn(2, 3, 9, 6).double()
-    theirs = timm_module("timm.models.pvt_v2").OverlapPatchEmbed(3, 2, 3, 8).double()
+    theirs = package_module("timm.models.pvt_v2").OverlapPatchEmbed(3, 2, 3, 8).double()
     fill(theirs.proj, op.first.weight, op.first.bias)
     with torch.no_grad():
         return op(x), theirs(x).permute(0, 3, 1, 2)
@@ -24,7 +24,7 @@ def pvt_embedding() -> tuple[Tensor, Tensor]:
 @published("strided_conv", "Downsampling with a norm before (timm.models.metaformer)", "timm")
 def metaformer_downsampling() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    package, norm = timm_module("timm.models.metaformer"), timm_module("timm.layers").LayerNorm2d
+    package, norm = package_module("timm.models.metaformer"), package_module("timm.layers").LayerNorm2d
     theirs = package.Downsampling(4, 8, kernel_size=3, stride=2, padding=1, norm_layer=norm).double()
     op, x = StridedConv(dim_in=4, dim_out=8).double(), torch.randn(2, 4, 9, 6).double()
     fill(theirs.norm, op.norm.weight, op.norm.bias)
@@ -38,7 +38,7 @@ def metaformer_downsampling() -> tuple[Tensor, Tensor]:
 def timm_head() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op, x = PooledHead(dim=8, classes=5).double(), torch.randn(2, 8, 4, 3).double()
-    theirs = timm_module("timm.layers").NormMlpClassifierHead(8, 5).double()
+    theirs = package_module("timm.layers").NormMlpClassifierHead(8, 5).double()
     fill(theirs.fc, op.classify.weight, op.classify.bias)
     theirs.norm.eps = op.norm.eps
     with torch.no_grad():

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.operators.fused_mbconv import FusedMBConv, GroupedMBConv
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("fused_mbconv", "EdgeResidual (timm)", "timm")
 def edge_residual() -> tuple[Tensor, Tensor]:
-    blocks = timm_module("timm.models._efficientnet_blocks")
+    blocks = package_module("timm.models._efficientnet_blocks")
     torch.manual_seed(0)
     ours = FusedMBConv(dim=16, expansion=2, kernel=3, se=1).double().eval()
     squeeze = partial(blocks.SqueezeExcite)
@@ -37,7 +37,7 @@ def cpubone() -> tuple[Tensor, Tensor]:
     """Their groups are halves of the channels, ours even and odd ones: the input is put in their order."""
     torch.manual_seed(0)
     ours = GroupedMBConv(dim=16, groups=2, expansion=4, kernel=2).double().eval()
-    theirs = timm_module("timm.models.cpubone").FusedMBConv(
+    theirs = package_module("timm.models.cpubone").FusedMBConv(
         16,
         16,
         kernel_size=2,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.operators.gated_cnn import GatedCNN, Star
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -15,7 +15,7 @@ def mambaout() -> tuple[Tensor, Tensor]:
     """Theirs convolves the last values, ours the first; its norm and skip are taken out."""
     torch.manual_seed(0)
     ours = GatedCNN(dim=16, inner=32, part=8, kernel=7).double()
-    theirs = timm_module("timm.models.mambaout").GatedConvBlock(16, expansion_ratio=2, conv_ratio=0.5).double()
+    theirs = package_module("timm.models.mambaout").GatedConvBlock(16, expansion_ratio=2, conv_ratio=0.5).double()
     theirs.norm = nn.Identity()
     order = [*range(8, 32), *range(8)]
     theirs.fc1.weight.copy_(torch.cat([ours.gate.weight[order], ours.value.weight[order]])[:, :, 0, 0])
@@ -32,7 +32,7 @@ def starnet() -> tuple[Tensor, Tensor]:
     """Its norms and its skip are taken out."""
     torch.manual_seed(0)
     ours = Star(dim=16, expansion=3, kernel=7).double()
-    theirs = timm_module("timm.models.starnet").Block(16, 3).double()
+    theirs = package_module("timm.models.starnet").Block(16, 3).double()
     pairs = (
         (ours.near, theirs.dwconv),
         (ours.gate, theirs.f1),

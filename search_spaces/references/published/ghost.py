@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.operators.ghost import Ghost
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -15,7 +15,7 @@ def ghostnet() -> tuple[Tensor, Tensor]:
     """Theirs have a norm in place of a bias after each convolution, and the halves of the output one after the other."""
     torch.manual_seed(0)
     ours = Ghost(dim=16, expansion=4, kernel=3).double()
-    module = timm_module("timm.models.ghostnet").GhostModule
+    module = package_module("timm.models.ghostnet").GhostModule
     first, second = module(16, 64).double().eval(), module(64, 16, act_layer=_Pass).double().eval()
     pairs = (
         (ours.up, first.primary_conv),

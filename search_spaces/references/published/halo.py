@@ -8,14 +8,14 @@ from search_spaces.operators.halo import HaloAttention
 from search_spaces.operators.layers import to_tokens
 from search_spaces.references.dense import image, seeded
 from search_spaces.references.published.attention import SIZES, assign
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("halo_attention", "HaloAttn (timm), blocks away from the border, no output map", "timm")
 def timm_halo() -> tuple[Tensor, Tensor]:
     op, x = seeded(HaloAttention, block=4, halo=2, **SIZES), image(2, 12, 12, 16)
-    other = timm_module("timm.layers.halo_attn").HaloAttn(
+    other = package_module("timm.layers.halo_attn").HaloAttn(
         12, num_heads=3, dim_head=4, block_size=4, halo_size=2, qkv_bias=True
     )
     weight, bias = (t.unflatten(0, (3, 3, 4)) for t in (op.qkv.weight, op.qkv.bias))

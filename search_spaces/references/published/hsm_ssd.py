@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.hsm_ssd import HiddenStateMixer
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("hsm_ssd", "efficientvim.HSMSSD (timm)", "timm")
 def efficientvim() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    theirs = timm_module("timm.models.efficientvim").HSMSSD(8, ssd_expand=2.0, state_dim=5).double()
+    theirs = package_module("timm.models.efficientvim").HSMSSD(8, ssd_expand=2.0, state_dim=5).double()
     op = HiddenStateMixer(dim=8, expansion=2, state=5).double()
     op.rate.data.add_(torch.randn(5))
     theirs.BCdt_proj.conv.weight.data = op.maps.weight.data.unsqueeze(-1)

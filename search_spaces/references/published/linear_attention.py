@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from search_spaces.references.attention_projections import example, made
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("lite_mla", "efficientvit_mit.LiteMLA (timm)", "timm")
 def efficientvit() -> tuple[Tensor, Tensor]:
     """Their rows are grouped by head first, ours by query, key, value; their cast to float32 is held back."""
-    module = timm_module("timm.models.efficientvit_mit")
+    module = package_module("timm.models.efficientvit_mit")
     theirs: Any = module.LiteMLA(24, 24, heads=3, dim=8, scales=(3, 5), eps=1e-6).double().eval()
     ours: Any = made("lite_mla", dim=24, heads=3, head_dim=8, scales=2, kernel=3)
 

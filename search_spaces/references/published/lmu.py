@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.lmu import SequenceLMU
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -17,7 +17,7 @@ def scipy_signal() -> tuple[Tensor, Tensor]:
     row, column = np.arange(order)[:, None], np.arange(order)[None]
     a = np.where(row < column, -1.0, (-1.0) ** (row - column + 1)) * (2 * row + 1) / window
     b = ((2 * row + 1) * (-1.0) ** row) / window
-    signal = timm_module("scipy.signal")
+    signal = package_module("scipy.signal")
     discrete = signal.cont2discrete((a, b, np.eye(order), np.zeros((order, 1))), dt=1.0, method="zoh")
     u = np.random.default_rng(0).standard_normal(length + 1)
     _, _, states = signal.dlsim(discrete, u)  # the state before each input

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.mamba_mixers import Mamba, MambaND
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.published.ssd_mixers import causal_row, perturb
 from search_spaces.references.registry import published
 
 
 def _compare(op: Any, backward: bool) -> tuple[Tensor, Tensor]:
-    module = timm_module("transformers.models.mamba.modeling_mamba")
+    module = package_module("transformers.models.mamba.modeling_mamba")
     sizes = {"state_size": 5, "conv_kernel": 4, "time_step_rank": 3, "num_hidden_layers": 1}
     theirs = module.MambaMixer(module.MambaConfig(hidden_size=6, expand=2, **sizes), 0).double().eval()
     op, selection = op.double(), op.selection

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.mambavision import MambaVision, MambaVisionSSD
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.published.ssd_mixers import perturb
 from search_spaces.references.registry import published
 
@@ -14,7 +14,7 @@ from search_spaces.references.registry import published
 @published("mambavision", "mamba_selective_scan (transformers)", "transformers")
 def selective() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    scan = timm_module("transformers.models.mamba.modeling_mamba").mamba_selective_scan
+    scan = package_module("transformers.models.mamba.modeling_mamba").mamba_selective_scan
     op = MambaVision(dim=8, expansion=1, state=5, rank=3, kernel=3)
     chosen = op.selection
     perturb(chosen.skip, chosen.log_rate)
@@ -29,7 +29,7 @@ def selective() -> tuple[Tensor, Tensor]:
 @published("mambavision_ssd", "mamba2_chunk_scan (transformers)", "transformers")
 def duality() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    scan = timm_module("transformers.models.mamba2.modeling_mamba2").mamba2_chunk_scan
+    scan = package_module("transformers.models.mamba2.modeling_mamba2").mamba2_chunk_scan
     op = MambaVisionSSD(dim=8, heads=3, head_dim=4, state=5, kernel=3)
     perturb(op.skip)
     u = torch.randn(2, 70, 12)

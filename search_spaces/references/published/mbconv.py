@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.operators.mbconv import MBConv
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("mbconv", "InvertedResidual (timm)", "timm")
 def inverted_residual() -> tuple[Tensor, Tensor]:
     """Theirs has a norm after each convolution; those around the two 1x1 are made to do nothing but add the biases."""
-    blocks = timm_module("timm.models._efficientnet_blocks")
+    blocks = package_module("timm.models._efficientnet_blocks")
     torch.manual_seed(0)
     ours = MBConv(dim=16, expansion=4, kernel=5, se=1).double().eval()
     theirs = (

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.mlp import MLP, GatedMLP
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("mlp", "Mlp, channels last (timm)", "timm")
 def timm_mlp() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    op, theirs = MLP(dim=6, ratio=4).double(), timm_module("timm.layers").Mlp(6, 24).double()
+    op, theirs = MLP(dim=6, ratio=4).double(), package_module("timm.layers").Mlp(6, 24).double()
     theirs.load_state_dict({k.replace("up", "fc1").replace("down", "fc2"): v for k, v in op.state_dict().items()})
     x = torch.randn(2, 6, 4, 5).double()
     with torch.no_grad():
@@ -23,7 +23,7 @@ def timm_mlp() -> tuple[Tensor, Tensor]:
 @published("mlp", "ConvMlp with GELU (timm)", "timm")
 def timm_conv_mlp() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    theirs = timm_module("timm.layers").ConvMlp(6, 24, act_layer=torch.nn.GELU).double()
+    theirs = package_module("timm.layers").ConvMlp(6, 24, act_layer=torch.nn.GELU).double()
     op, x = MLP(dim=6, ratio=4).double(), torch.randn(2, 6, 4, 5).double()
     with torch.no_grad():
         op.up.weight.copy_(theirs.fc1.weight[:, :, 0, 0])
@@ -36,7 +36,7 @@ def timm_conv_mlp() -> tuple[Tensor, Tensor]:
 @published("gated_mlp", "SwiGLU (timm)", "timm")
 def timm_swiglu() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    op, theirs = GatedMLP(dim=6, ratio=2).double(), timm_module("timm.layers").SwiGLU(6, 12).double()
+    op, theirs = GatedMLP(dim=6, ratio=2).double(), package_module("timm.layers").SwiGLU(6, 12).double()
     x = torch.randn(2, 6, 4, 5).double()
     with torch.no_grad():
         for part in ("weight", "bias"):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.modulation import FocalModulation
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -29,7 +29,7 @@ def _give_weights(ours: FocalModulation, enter: Any, focal: Any, modulate: Any, 
 def timm_modulation() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     ours = FocalModulation(dim=16, inner=16, levels=2, kernel=3).double()
-    theirs = timm_module("timm.models.focalnet").FocalModulation(16, focal_window=3, focal_level=2).double()
+    theirs = package_module("timm.models.focalnet").FocalModulation(16, focal_window=3, focal_level=2).double()
     _give_weights(ours, theirs.f, theirs.focal_layers, theirs.h, theirs.proj)
     x = torch.randn(2, 16, 9, 6, dtype=torch.float64)
     return ours(x), theirs(x)

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.moe import MoEMLP, SequenceMoE
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("sequence_moe", "MixtralSparseMoeBlock (transformers; its router is float32)", "transformers")
 def mixtral() -> tuple[Tensor, Tensor]:
-    package = timm_module("transformers.models.mixtral.modeling_mixtral")
+    package = package_module("transformers.models.mixtral.modeling_mixtral")
     config = package.MixtralConfig(hidden_size=6, intermediate_size=12, num_local_experts=4, num_experts_per_tok=2)
     torch.manual_seed(0)
     op, theirs = (
@@ -30,7 +30,7 @@ def mixtral() -> tuple[Tensor, Tensor]:
 
 @published("moe_mlp", "load_balancing_loss_func of Switch (transformers; its load is float32)", "transformers")
 def switch_loss() -> tuple[Tensor, Tensor]:
-    package = timm_module("transformers.models.switch_transformers.modeling_switch_transformers")
+    package = package_module("transformers.models.switch_transformers.modeling_switch_transformers")
     torch.manual_seed(0)
     op, x = MoEMLP(dim=6, ratio=2, experts=4, top_k=1).double(), torch.randn(2, 6, 4, 5).double()
     with torch.no_grad():

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from search_spaces.operators.multi_axis_gmlp import MultiAxisGMLP
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -15,7 +15,7 @@ from search_spaces.references.registry import published
 def spatial_gating_unit() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op = MultiAxisGMLP(dim=6, expansion=2, block=5, branches=1).double()
-    theirs = timm_module("timm.models.mlp_mixer").SpatialGatingUnit(24, 25).double()
+    theirs = package_module("timm.models.mlp_mixer").SpatialGatingUnit(24, 25).double()
     x = torch.randn(2, 6, 5, 5).double()
     with torch.no_grad():
         op.gate_weight.normal_()

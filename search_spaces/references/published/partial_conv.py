@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.partial_conv import InceptionConv, PartialConv
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -14,7 +14,7 @@ from search_spaces.references.registry import published
 def fasternet() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     ours = PartialConv(dim=16, part=4, kernel=3).double()
-    theirs = timm_module("timm.models.fasternet").Partial_conv3(16, 4, "split_cat").double()
+    theirs = package_module("timm.models.fasternet").Partial_conv3(16, 4, "split_cat").double()
     theirs.partial_conv3.weight.copy_(ours.conv.weight)
     ours.conv.bias.zero_()  # type: ignore[union-attr]
     x = torch.randn(2, 16, 9, 6, dtype=torch.float64)
@@ -26,7 +26,7 @@ def inception_next() -> tuple[Tensor, Tensor]:
     """Theirs has the passing channels first, then one shape after another."""
     torch.manual_seed(0)
     ours = InceptionConv(dim=16, part=2, kernel=3, band=11).double()
-    theirs = timm_module("timm.models.inception_next").InceptionDWConv2d(16).double()
+    theirs = package_module("timm.models.inception_next").InceptionDWConv2d(16).double()
     theirs.dwconv_hw.load_state_dict(ours.square.state_dict())
     theirs.dwconv_w.load_state_dict(ours.row.state_dict())
     theirs.dwconv_h.load_state_dict(ours.column.state_dict())

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.pool import AveragePool
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -14,7 +14,7 @@ from search_spaces.references.registry import published
 def timm_pooling() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     x = torch.randn(2, 16, 9, 6, dtype=torch.float64)
-    return AveragePool(dim=16, kernel=5)(x), timm_module("timm.models.metaformer").Pooling(5)(x)
+    return AveragePool(dim=16, kernel=5)(x), package_module("timm.models.metaformer").Pooling(5)(x)
 
 
 @published("average_pool", "PoolFormerPooling (transformers)", "transformers")

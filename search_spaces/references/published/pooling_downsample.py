@@ -8,7 +8,7 @@ from torch import Tensor
 
 from search_spaces.references.attention_projections import example, made
 from search_spaces.references.published.attention_projections import image, parts, tokens
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -16,7 +16,7 @@ from search_spaces.references.registry import published
 def mvit() -> tuple[Tensor, Tensor]:
     """Their block without its MLP, whose last map is set to zero."""
     ours: Any = made("pooling_downsample", dim_in=24, dim_out=48, heads=3, head_dim=16, kernel=3, stride=4)
-    theirs: Any = timm_module("timm.models.mvitv2").MultiScaleBlock(
+    theirs: Any = package_module("timm.models.mvitv2").MultiScaleBlock(
         24,
         48,
         3,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from search_spaces.references.attention_projections import example, made
 from search_spaces.references.published.attention_projections import copy, image, parts, tokens
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 DIM, HEADS = 24, 3
@@ -22,7 +22,7 @@ def _ours(name: str, **sizes: int) -> Any:
 @published("reduced_attention", "GlobalSubSampleAttn (timm)", "timm")
 def twins() -> tuple[Tensor, Tensor]:
     ours, x = _ours("reduced_attention", ratio=2), example(1, 2, DIM, 6, 8)
-    theirs = timm_module("timm.models.twins").GlobalSubSampleAttn(DIM, HEADS, sr_ratio=2)
+    theirs = package_module("timm.models.twins").GlobalSubSampleAttn(DIM, HEADS, sr_ratio=2)
     kv = {f"kv.{p}": torch.cat([getattr(ours.key, p), getattr(ours.value, p)]) for p in ("weight", "bias")}
     copy(theirs, **parts(ours, "query=q", "out=proj", "shrink=sr", "norm=norm"), **kv)
     return ours(x), image(theirs(tokens(x), (6, 8)), x)
@@ -30,7 +30,7 @@ def twins() -> tuple[Tensor, Tensor]:
 
 @published("reduced_attention", "PvtEfficientSelfAttention (transformers)", "transformers")
 def pvt() -> tuple[Tensor, Tensor]:
-    module = timm_module("transformers.models.pvt.modeling_pvt")
+    module = package_module("transformers.models.pvt.modeling_pvt")
     ours, x = _ours("reduced_attention", ratio=2), example(2, 2, DIM, 6, 8)
     theirs = module.PvtEfficientSelfAttention(module.PvtConfig(layer_norm_eps=1e-5, qkv_bias=True), DIM, HEADS, 2)
     layers = ("query=query", "key=key", "value=value", "shrink=sequence_reduction", "norm=layer_norm")
@@ -41,7 +41,7 @@ def pvt() -> tuple[Tensor, Tensor]:
 @published("linear_sra", "pvt_v2.Attention(linear_attn=True) (timm)", "timm")
 def pvt_v2() -> tuple[Tensor, Tensor]:
     ours, x = _ours("linear_sra", side=7), example(3, 2, DIM, 16, 9)
-    theirs = timm_module("timm.models.pvt_v2").Attention(DIM, HEADS, linear_attn=True)
+    theirs = package_module("timm.models.pvt_v2").Attention(DIM, HEADS, linear_attn=True)
     kv = {f"kv.{p}": torch.cat([getattr(ours.key, p), getattr(ours.value, p)]) for p in ("weight", "bias")}
     copy(
         theirs,
@@ -57,7 +57,7 @@ def pvt_v2() -> tuple[Tensor, Tensor]:
 def next_vit() -> tuple[Tensor, Tensor]:
     """Theirs averages four consecutive tokens: given the pixels block by block, that is a block of 2 x 2."""
     ours, x = _ours("e_mhsa", ratio=2), example(4, 2, DIM, 6, 8)
-    theirs = timm_module("timm.models.nextvit").EfficientAttention(DIM, head_dim=DIM // HEADS, sr_ratio=2)
+    theirs = package_module("timm.models.nextvit").EfficientAttention(DIM, head_dim=DIM // HEADS, sr_ratio=2)
     norm = {"norm." + name: t for name, t in theirs.double().norm.state_dict().items()}
     norm["norm.weight"] = (theirs.norm.running_var + theirs.norm.eps).sqrt()  # makes the norm do nothing
     copy(theirs, **parts(ours, "query=q", "key=k", "value=v", "out=proj"), **norm)
@@ -69,7 +69,7 @@ def next_vit() -> tuple[Tensor, Tensor]:
 @published("pooling_attention", "mvitv2.MultiScaleAttention (timm)", "timm")
 def mvit() -> tuple[Tensor, Tensor]:
     ours, x = _ours("pooling_attention", kernel=3, stride=2), example(5, 2, DIM, 6, 8)
-    theirs = timm_module("timm.models.mvitv2").MultiScaleAttention(
+    theirs = package_module("timm.models.mvitv2").MultiScaleAttention(
         DIM,
         DIM,
         (6, 8),
@@ -89,7 +89,7 @@ def mvit() -> tuple[Tensor, Tensor]:
 def lowformer() -> tuple[Tensor, Tensor]:
     """An image whose sides the stride does not divide. Their rows are grouped by head first, ours by query, key, value."""
     dim = 60
-    theirs = timm_module("timm.models.lowformer").ConvAttention(dim, 1.0, att_stride=2, att_kernel=5).double().eval()
+    theirs = package_module("timm.models.lowformer").ConvAttention(dim, 1.0, att_stride=2, att_kernel=5).double().eval()
     heads, head_dim = theirs.num_heads, theirs.head_dim
     ours: Any = made("lowformer_attention", dim=dim, heads=heads, head_dim=head_dim, kernel=5, stride=2)
     norm = theirs.conv_proj.norm

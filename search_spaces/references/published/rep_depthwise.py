@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.rep_depthwise import RepDepthwise
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -18,7 +18,7 @@ def repvit() -> tuple[Tensor, Tensor]:
     for tensor in ours.state_dict().values():
         if tensor.is_floating_point():
             tensor.add_(0.2 * torch.rand_like(tensor))
-    theirs = timm_module("timm.models.repvit").RepVggDw(16, 3).double().eval()
+    theirs = package_module("timm.models.repvit").RepVggDw(16, 3).double().eval()
     theirs.conv.c.load_state_dict(ours.conv.state_dict())
     theirs.conv.bn.load_state_dict(ours.conv_norm.state_dict())
     theirs.conv1.load_state_dict(ours.point.state_dict())

@@ -9,7 +9,7 @@ from search_spaces.operators.layers import to_image, to_tokens
 from search_spaces.operators.rotary import RotaryAttention, rotations
 from search_spaces.references.dense import image, seeded
 from search_spaces.references.published.attention import apart, assign, projections
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -28,10 +28,10 @@ def _reordered(op: RotaryAttention, order: Tensor) -> RotaryAttention:
 def timm_rope() -> tuple[Tensor, Tensor]:
     """Theirs turns the first half of the channels with the row, the second with the column."""
     op, x = seeded(RotaryAttention, dim=12, heads=2, head_dim=32), image(2, 12, 7, 5)
-    layers = timm_module("timm.layers")
+    layers = package_module("timm.layers")
     rope = layers.RotaryEmbeddingCat(32, temperature=100.0, in_pixels=False, feat_shape=[7, 5], dtype=torch.float64)
     pairs = torch.arange(32).reshape(8, 2, 2).transpose(0, 1).flatten()
-    attention = timm_module("timm.layers.attention").AttentionRope
+    attention = package_module("timm.layers.attention").AttentionRope
     other = attention(12, num_heads=2, attn_head_dim=32, num_prefix_tokens=0)
     other = assign(other, projections(_reordered(op, pairs), "qkv", "proj"))
     return op(x), to_image(other(to_tokens(x), rope=rope.get_embed()), 7, 5)

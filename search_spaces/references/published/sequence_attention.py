@@ -13,14 +13,14 @@ from search_spaces.operators.sequence_attention import (
     GroupedQueryAttention,
     SlidingWindowAttention,
 )
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 SIZES = {"hidden_size": 12, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 6, "rms_norm_eps": 1e-5}
 
 
 def _modelling(name: str) -> Any:
-    return timm_module(f"transformers.models.{name}.modeling_{name}")
+    return package_module(f"transformers.models.{name}.modeling_{name}")
 
 
 def _rotary(module: Any, config: Any, length: int) -> tuple[Tensor, Tensor]:
@@ -60,7 +60,7 @@ def mistral() -> tuple[Tensor, Tensor]:
     x = torch.randn(2, 30, 12).double()
     with torch.no_grad():
         _copy(op, theirs)
-        masking = timm_module("transformers.masking_utils").create_sliding_window_causal_mask
+        masking = package_module("transformers.masking_utils").create_sliding_window_causal_mask
         mask = masking(config=config, inputs_embeds=x, attention_mask=None, past_key_values=None, position_ids=None)
         return op(x), theirs(x, _rotary(module, config, 30), mask)[0]
 

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.sequence_conv import SequenceShortConv
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("sequence_short_conv", "Lfm2ShortConv (transformers)", "transformers")
 def lfm2() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    module = timm_module("transformers.models.lfm2.modeling_lfm2")
+    module = package_module("transformers.models.lfm2.modeling_lfm2")
     config = module.Lfm2Config(
         hidden_size=8, conv_L_cache=3, conv_bias=False, num_hidden_layers=1, layer_types=["conv"]
     )

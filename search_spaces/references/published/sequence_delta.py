@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.sequence_delta import SequenceGatedDelta
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("sequence_gated_delta", "Qwen3NextGatedDeltaNet (transformers)", "transformers")
 def qwen3_next() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    module = timm_module("transformers.models.qwen3_next.modeling_qwen3_next")
+    module = package_module("transformers.models.qwen3_next.modeling_qwen3_next")
     heads = {"linear_num_value_heads": 3, "linear_num_key_heads": 3}
     sizes = {"linear_key_head_dim": 4, "linear_value_head_dim": 5, "linear_conv_kernel_dim": 4}
     config = module.Qwen3NextConfig(hidden_size=8, rms_norm_eps=1e-5, num_hidden_layers=1, **heads, **sizes)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.operators.sequence_frame import ByteEmbedding, NextTokenHead, SequencePosition
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 def _llama() -> Any:
-    module = timm_module("transformers.models.llama.modeling_llama")
+    module = package_module("transformers.models.llama.modeling_llama")
     sizes = {"vocab_size": 50, "hidden_size": 8, "num_attention_heads": 2, "intermediate_size": 8}
     return module.LlamaForCausalLM(module.LlamaConfig(**sizes, num_hidden_layers=0, rms_norm_eps=1e-5)).double().eval()
 
@@ -42,7 +42,7 @@ def head() -> tuple[Tensor, Tensor]:
 @published("sequence_position", "GPT2Model without layers and norm (transformers)", "transformers")
 def gpt2() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    module = timm_module("transformers.models.gpt2.modeling_gpt2")
+    module = package_module("transformers.models.gpt2.modeling_gpt2")
     theirs = (
         module.GPT2Model(module.GPT2Config(vocab_size=9, n_positions=20, n_embd=8, n_layer=0, n_head=2)).double().eval()
     )

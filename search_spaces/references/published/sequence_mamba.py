@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.sequence_mamba import SequenceMamba
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("sequence_mamba", "MambaMixer (transformers)", "transformers")
 def mamba() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    module = timm_module("transformers.models.mamba.modeling_mamba")
+    module = package_module("transformers.models.mamba.modeling_mamba")
     sizes = {"state_size": 5, "conv_kernel": 4, "time_step_rank": 3, "num_hidden_layers": 1}
     theirs = module.MambaMixer(module.MambaConfig(hidden_size=6, expand=2, **sizes), 0).double().eval()
     op = SequenceMamba(dim=6, expansion=2, state=5, rank=3, kernel=4, causal=1).double()

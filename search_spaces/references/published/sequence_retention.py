@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.operators.sequence_retention import retention_scan
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("sequence_retention", "core of MiniMaxLightningAttention (transformers)", "transformers")
 def lightning() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    module = timm_module("transformers.models.minimax.modeling_minimax")
+    module = package_module("transformers.models.minimax.modeling_minimax")
     sizes = {"hidden_size": 8, "num_attention_heads": 2, "head_dim": 4, "num_hidden_layers": 2, "block_size": 16}
     config = module.MiniMaxConfig(**sizes, layer_types=["linear_attention"] * 2)
     theirs = module.MiniMaxLightningAttention(config, 0).double().eval()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.sequence_rglru import SequenceRGLRU
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -15,7 +15,7 @@ from search_spaces.references.registry import published
 )
 def recurrent_gemma() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    module = timm_module("transformers.models.recurrent_gemma.modeling_recurrent_gemma")
+    module = package_module("transformers.models.recurrent_gemma.modeling_recurrent_gemma")
     sizes = {"hidden_size": 6, "lru_width": 8, "num_attention_heads": 2, "conv1d_width": 4, "num_hidden_layers": 1}
     config = module.RecurrentGemmaConfig(**sizes, hidden_activation="gelu")
     theirs = module.RecurrentGemmaRecurrentBlock(config, 0).double().eval()

@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from search_spaces.operators.sequence_ssd import SequenceSSD
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("sequence_ssd", "Mamba2Mixer (transformers)", "transformers")
 def mamba2() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    module = timm_module("transformers.models.mamba2.modeling_mamba2")
+    module = package_module("transformers.models.mamba2.modeling_mamba2")
     sizes = {"num_heads": 4, "head_dim": 4, "state_size": 5, "conv_kernel": 4, "n_groups": 1, "chunk_size": 16}
     config = module.Mamba2Config(hidden_size=8, expand=2, layer_norm_epsilon=1e-5, num_hidden_layers=1, **sizes)
     theirs = module.Mamba2Mixer(config, 0).double().eval()

@@ -8,14 +8,14 @@ from torch import Tensor
 
 from search_spaces.references.attention_projections import example, made
 from search_spaces.references.published.attention_projections import copy, image, tokens
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
 @published("nystrom_attention", "NystromformerSelfAttention (transformers)", "transformers")
 def nystromformer() -> tuple[Tensor, Tensor]:
     """Eight landmarks of six tokens; their scale of the first iterate is the exact one of each head."""
-    module = timm_module("transformers.models.nystromformer.modeling_nystromformer")
+    module = package_module("transformers.models.nystromformer.modeling_nystromformer")
     config = module.NystromformerConfig(
         hidden_size=24,
         num_attention_heads=3,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.operators.split_attention import SelectiveKernel, SplitAttention
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -17,7 +17,7 @@ def resnest() -> tuple[Tensor, Tensor]:
     got, wanted = [], []
     for radix in (1, 2, 4):
         ours = SplitAttention(dim=16, radix=radix, split=8, inner=16, kernel=3).double().eval()
-        theirs = timm_module("timm.layers.split_attn").SplitAttn(
+        theirs = package_module("timm.layers.split_attn").SplitAttn(
             8 * radix, 16, radix=radix, rd_channels=4 // radix, norm_layer=nn.BatchNorm2d
         )
         theirs = theirs.double().eval()
@@ -37,7 +37,7 @@ def sknet() -> tuple[Tensor, Tensor]:
     """Every path sees all channels and has a 3x3 kernel with its dilation; their squeeze's norm is taken out."""
     torch.manual_seed(0)
     ours = SelectiveKernel(dim=16, paths=3, kernel=3).double().eval()
-    theirs = timm_module("timm.layers.selective_kernel").SelectiveKernel(
+    theirs = package_module("timm.layers.selective_kernel").SelectiveKernel(
         16, kernel_size=[3, 5, 7], groups=16, rd_channels=4, split_input=False
     )
     theirs = theirs.double().eval()

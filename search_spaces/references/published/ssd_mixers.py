@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from search_spaces.operators.ssd_mixers import SSD
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -28,7 +28,7 @@ def perturb(*parameters: Tensor) -> None:
 @published("ssd", "Mamba2Mixer (transformers)", "transformers")
 def mamba2() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    module = timm_module("transformers.models.mamba2.modeling_mamba2")
+    module = package_module("transformers.models.mamba2.modeling_mamba2")
     sizes = {"num_heads": 4, "head_dim": 4, "state_size": 5, "conv_kernel": 4, "n_groups": 1, "chunk_size": 16}
     config = module.Mamba2Config(hidden_size=8, expand=2, layer_norm_epsilon=1e-5, num_hidden_layers=1, **sizes)
     theirs = module.Mamba2Mixer(config, 0).double().eval()
@@ -46,7 +46,7 @@ def mamba2() -> tuple[Tensor, Tensor]:
 @published("ssd", "mamba2_chunk_scan (transformers), both ways", "transformers")
 def both_ways() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    scan = timm_module("transformers.models.mamba2.modeling_mamba2").mamba2_chunk_scan
+    scan = package_module("transformers.models.mamba2.modeling_mamba2").mamba2_chunk_scan
     op = SSD(dim=8, heads=4, head_dim=4, state=5, scans=2)
     values, step = torch.randn(2, 100, 4, 4), torch.randn(2, 100, 4)
     b, c = torch.randn(2, 2, 100, 5)

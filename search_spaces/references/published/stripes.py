@@ -8,7 +8,7 @@ from torch import Tensor
 from search_spaces.operators.stripes import StripeAttention
 from search_spaces.references.dense import image, seeded
 from search_spaces.references.published.attention import assign, first, last
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 from search_spaces.references.window import without_position
 
@@ -17,7 +17,7 @@ from search_spaces.references.window import without_position
 def rectangles() -> tuple[Tensor, Tensor]:
     op, x = seeded(StripeAttention, dim=12, heads=4, head_dim=6, stripe=2), image(2, 12, 6, 4)
     without_position(op, "position.weight", "position.bias")
-    block = timm_module("timm.models.swin_transformer").SwinTransformerBlock
+    block = package_module("timm.models.swin_transformer").SwinTransformerBlock
     weight, bias = (t.unflatten(0, (3, 2, 12)) for t in (op.qkv.weight, op.qkv.bias))
     outs = op.out.weight.chunk(2, 1)
     wanted = torch.zeros_like(x)

@@ -12,7 +12,7 @@ from search_spaces.operators.layers import to_image, to_tokens
 from search_spaces.operators.window import RelativeAttention, WindowAttention
 from search_spaces.references.dense import image, seeded
 from search_spaces.references.published.attention import SIZES, apart, assign, first, last, projections
-from search_spaces.references.published.packages import timm_module
+from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published
 
 
@@ -33,7 +33,7 @@ def timm_shifted() -> tuple[Tensor, Tensor]:
 
 def _timm_swin(shift: int) -> tuple[Tensor, Tensor]:
     op, x = seeded(WindowAttention, window=4, shift=shift, **SIZES), image(2, 12, 12, 8)
-    block = timm_module("timm.models.swin_transformer").SwinTransformerBlock
+    block = package_module("timm.models.swin_transformer").SwinTransformerBlock
     other = block(12, (12, 8), num_heads=3, window_size=4, shift_size=2 * shift)
     names = {**projections(op, "attn.qkv", "attn.proj"), "attn.relative_position_bias_table": flat_table(op)}
     return op(x), first(assign(other, names)._attn(last(x)))
@@ -61,8 +61,8 @@ class _Zero(nn.Module):
 @published("mhsa_relative", "RelPosAttention with RelPosBias (timm)", "timm")
 def timm_relative() -> tuple[Tensor, Tensor]:
     op, x = seeded(RelativeAttention, reach=6, **SIZES), image(2, 12, 7, 7)
-    bias = partial(timm_module("timm.layers").RelPosBias, window_size=(7, 7))
-    attention = timm_module("timm.models.vision_transformer_relpos").RelPosAttention
+    bias = partial(package_module("timm.layers").RelPosBias, window_size=(7, 7))
+    attention = package_module("timm.models.vision_transformer_relpos").RelPosAttention
     other = attention(12, num_heads=3, qkv_bias=True, rel_pos_cls=bias)
     names = {**projections(op, "qkv", "proj"), "rel_pos.relative_position_bias_table": flat_table(op)}
     return op(x), to_image(assign(other, names)(to_tokens(x)), 7, 7)
