@@ -164,28 +164,29 @@ def operators(
 
 @app.command()
 def recall(
-    context: Annotated[list[int] | None, typer.Option(help="tokens a sequence; repeat for more")] = None,
+    context: Annotated[int, typer.Option(help="tokens a sequence; a quarter of it is the most pairs")] = 64,
     mixer: Annotated[list[str] | None, typer.Option(help="mixer of the second layer; repeat for more")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="trainings of each")] = 3,
     steps: Annotated[int, typer.Option(min=20, help="of a training")] = 500,
     learning_rate: Annotated[float, typer.Option(min=1e-6, max=1.0, help="peak")] = 0.003,
-    task: Annotated[str, typer.Option(help="recall or copy")] = "recall",
     workers: Annotated[int, typer.Option(min=1, help="trainings at a time, one thread each")] = 2,
     as_json: AsJson = False,
 ) -> None:
     """Train small networks of one mixer each to recall values by their keys: what does a state of fixed size hold?"""
-    from nas.bench.recall import LENGTHS, MIXERS, bench_recall
+    from nas.bench.recall import MIXERS, bench_recall
 
-    chosen = context or list(LENGTHS), mixer or list(MIXERS)
+    chosen = mixer or list(MIXERS)
     result = _report(
-        lambda progress: bench_recall(*chosen, seeds, steps, learning_rate, task, workers, progress), as_json
+        lambda progress: bench_recall(context, chosen, seeds, steps, learning_rate, workers, progress), as_json
     )
     if not as_json:
-        heads = ("context", "items", "mixer", "state", "chance", "accuracy", "std", "range")
-        table = Table(*heads, title=f"{task}: right answers on unseen sequences, {seeds} seed(s)")
-        for row in result["rows"]:
-            shares = [f"{row['chance']:.1%}", f"{row['accuracy']:.1%}", f"{row['std']:.1%}"]
-            table.add_row(*(str(row[name]) for name in heads[:4]), *shares, f"{row['min']:.1%} to {row['max']:.1%}")
+        pairs = list(dict.fromkeys(row["pairs"] for row in result["rows"]))
+        title = f"right answers on unseen sequences, mean ± std over {seeds} seed(s)"
+        table = Table("mixer", "state", *(f"{count} pairs" for count in pairs), title=title)
+        for name in dict.fromkeys(row["mixer"] for row in result["rows"]):
+            rows = [row for row in result["rows"] if row["mixer"] == name]
+            cells = [f"{row['accuracy']:.0%} ± {row['std']:.0%}" for row in rows]
+            table.add_row(name, str(rows[0]["state"]), *cells)
         Console().print(table)
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 BLANK, MARKER, FIRST = 0, 1, 2  # tokens; keys and values come after
 POOL, TEST = 6000, 1000  # sequences: for train and search, and for test
 TEST_SEED = 0
-TASKS = ("recall", "copy")
 
 
 def load(section: DataSection) -> SequenceData:
@@ -50,22 +49,35 @@ def vocabulary(context: int) -> int:
     return FIRST + 2 * (context // 2)
 
 
-def recall(count: int, context: int, rng: np.random.Generator, pairs: int | None = None) -> Split:
-    """``count`` sequences of ``pairs`` keys with values (default a quarter of the context), then blanks, then each key
-    and its value again in another order; only the values after the second keys are asked for."""
-    pairs = context // 4 if pairs is None else pairs
-    words = context // 2
-    keys = np.argsort(rng.random((count, words)), axis=1)[:, :pairs]
-    values = rng.integers(words, size=(count, pairs))
-    order = np.argsort(rng.random((count, pairs)), axis=1)
+def recall(count: int, context: int, rng: np.random.Generator, pairs: int | np.ndarray | None = None) -> Split:
+    """``count`` sequences of ``pairs`` keys with values (default a quarter of the context, which is the most; or a number
+    for each sequence), then blanks, and in the second half the keys and their values again, in another order and as often
+    as fits; only the values after the second keys are asked for."""
+    words, asks = context // 2, context // 4
+    kept = np.broadcast_to(asks if pairs is None else pairs, count)[:, None]
+    keys = np.argsort(rng.random((count, words)), axis=1)[:, :asks]
+    values = rng.integers(words, size=(count, asks))
+    order = np.argsort(rng.random((count, asks)), axis=1) % kept
+    there = np.arange(asks) < kept
     tokens = np.full((count, context + 1), BLANK)
-    tokens[:, 0 : 2 * pairs : 2], tokens[:, 1 : 2 * pairs : 2] = FIRST + keys, FIRST + words + values
-    start = context - 2 * pairs
+    tokens[:, 0 : 2 * asks : 2] = np.where(there, FIRST + keys, BLANK)
+    tokens[:, 1 : 2 * asks : 2] = np.where(there, FIRST + words + values, BLANK)
+    start = context - 2 * asks
     tokens[:, start:context:2] = FIRST + np.take_along_axis(keys, order, 1)
     tokens[:, start + 1 : context : 2] = FIRST + words + np.take_along_axis(values, order, 1)
     asked = np.zeros((count, context), bool)
     asked[:, start:context:2] = True
     return _split(tokens, asked)
+
+
+def counts(context: int) -> list[int]:
+    """1, 2, 4, ... up to the most pairs of a sequence."""
+    return [2**n for n in range((context // 4).bit_length())]
+
+
+def graded(count: int, context: int, rng: np.random.Generator) -> Split:
+    """Recall with 1, 2, 4, ... pairs, as many sequences of each: the few teach the mechanism, the many the memory."""
+    return recall(count, context, rng, rng.choice(counts(context), count))
 
 
 def copy(count: int, context: int, rng: np.random.Generator, items: int | None = None) -> Split:
@@ -85,8 +97,8 @@ def copy(count: int, context: int, rng: np.random.Generator, items: int | None =
 
 
 def mixed(count: int, context: int, rng: np.random.Generator) -> Split:
-    """Recall and copy in turn."""
-    parts = recall(count - count // 2, context, rng), copy(count // 2, context, rng)
+    """Recall (graded) and copy in turn."""
+    parts = graded(count - count // 2, context, rng), copy(count // 2, context, rng)
     order = torch.from_numpy(np.argsort(np.r_[np.arange(count - count // 2) * 2, np.arange(count // 2) * 2 + 1]))
     return Split(*(torch.cat(pair)[order] for pair in zip(*parts, strict=True)))
 

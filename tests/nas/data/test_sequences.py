@@ -102,8 +102,9 @@ def test_recall_asks_for_the_value_that_followed_the_key(length: int, seed: int)
     split = recall(5, length, np.random.default_rng(seed), pairs=length // 8)
     for tokens, labels in zip(split.inputs.tolist(), split.labels.tolist(), strict=True):
         pairs = dict(zip(tokens[: length // 4 : 2], tokens[1 : length // 4 : 2], strict=True))
+        assert set(tokens[length // 4 : length // 2]) == {BLANK}
         asked = [(t, label) for t, label in zip(tokens, labels, strict=True) if label != IGNORED]
-        assert len(asked) == len(pairs) == length // 8
+        assert len(asked) == 2 * len(pairs) == length // 4
         assert dict(asked) == pairs
         assert max(tokens) < vocabulary(length)
 
