@@ -152,12 +152,13 @@ def mutations(
 def operators(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="only these operators")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for the table operator x item")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="processes")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Every operator through every item of the contract; the table of outcomes."""
     from nas.bench.operators import bench_operators
 
-    result = _report(lambda progress: bench_operators(out, names or [], progress), as_json)
+    result = _report(lambda progress: bench_operators(out, names or [], progress, workers), as_json)
     if result["failures"] or result["untested"]:
         raise typer.Exit(1)
 

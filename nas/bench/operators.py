@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
-from nas.conformance import CHECKS, check_operator
+from nas.conformance import CHECKS, Outcome, check_operator
 from nas.conformance.deployment import RUNTIMES
 from nas.files import write_atomically
 from nas.progress import Progress
@@ -17,8 +21,8 @@ from search_spaces.operators import get_operator, operator_names
 from search_spaces.references import published_of
 
 
-def bench_operators(out: Path | None, names: list[str], progress: Progress) -> dict[str, Any]:
-    """Runs all items for all operators (or for ``names``); with ``out``, writes ``contract.csv`` (a row a cell) and
+def bench_operators(out: Path | None, names: list[str], progress: Progress, workers: int = 1) -> dict[str, Any]:
+    """Runs all items for all operators (or for ``names``) in ``workers`` processes; with ``out``, writes ``contract.csv`` (a row a cell) and
     ``contract.md`` (the table) there.
 
     Returns:
@@ -28,11 +32,13 @@ def bench_operators(out: Path | None, names: list[str], progress: Progress) -> d
     """
     references.load()
     chosen = names or list(operator_names())
+    for name in chosen:
+        get_operator(name)  # a wrong name is refused before any work
     advance = progress.task("operators", len(chosen))
     rows = []
-    for done, name in enumerate(chosen, 1):
+    for done, (name, outcomes) in enumerate(_checked(chosen, workers), 1):
         operator = get_operator(name)
-        for item, outcome in check_operator(operator).items():
+        for item, outcome in outcomes.items():
             rows.append(
                 {"operator": name, "role": operator.role, "family": operator.family, "item": item} | outcome._asdict()
             )
@@ -57,6 +63,21 @@ def bench_operators(out: Path | None, names: list[str], progress: Progress) -> d
         "untested": _cells(table, "untested"),
         "failures": _cells(table, "fail"),
     }
+
+
+def _checked(names: list[str], workers: int) -> Iterator[tuple[str, dict[str, Outcome]]]:
+    """Name and outcomes of each operator, in order."""
+    if workers == 1:
+        yield from map(_check, names)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_check, names)
+
+
+def _check(name: str) -> tuple[str, dict[str, Outcome]]:
+    torch.set_num_threads(1)
+    references.load()
+    return name, check_operator(get_operator(name))
 
 
 def _cells(table: pd.DataFrame, status: str) -> list[str]:
