@@ -22,8 +22,8 @@ from search_spaces.references import published_of
 
 
 def bench_operators(out: Path | None, names: list[str], progress: Progress, workers: int = 1) -> dict[str, Any]:
-    """Runs all items for all operators (or for ``names``) in ``workers`` processes; with ``out``, writes ``contract.csv`` (a row a cell) and
-    ``contract.md`` (the table) there.
+    """Runs all items for all operators (or for ``names``) in ``workers`` processes; with ``out``, writes ``contract.csv`` (a
+    row a cell) and ``contract.md`` (the table) there.
 
     Returns:
         operators, mixers, mixers_by_family, mixers_deployable (in both runtimes), published (comparisons with other
