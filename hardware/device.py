@@ -64,6 +64,7 @@ def conditions(threads: int = 1) -> dict[str, Any]:
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "cpu_mhz": _number(_cpu_info().get("cpu MHz")),
         "cores_usable": _cores_usable(),
+        "openmp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),  # how threads wait: decides latencies with several
         "gpu": _gpu_state(),
         "warnings": warnings,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -220,6 +221,9 @@ def doctor(as_json: AsJson = False) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Exit code 0: done; 1: it failed; 2: the user's mistake; 130: stopped with Ctrl-C."""
+    # Before PyTorch is imported: threads that spin while they wait bring training almost to a halt as soon as anything else
+    # runs (beside one busy process, two threads, two cores: 1 step in four minutes; waiting passively 42 in one).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from hardware.errors import HardwareError
     from nas.errors import JobError
     from predictors.errors import PredictorError
