@@ -127,6 +127,40 @@ def test_a_table_of_decoding_steps_is_faster_and_says_so() -> None:
     assert medians["decode"] < medians["forward"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["profile", "--space", "hybrid-sequence", "--runtime", "torch", "--mode", "decod", "--out", "t"], "decode"),
+        (["bench", "recall", "--context", "20"], "--context"),
+        (["bench", "recall", "--mixer", "mhsa"], "sequence_gqa"),
+    ],
+)
+def test_mistakes_end_with_code_2(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert named in capsys.readouterr().err
+
+
+def test_the_recall_bench_judges_by_the_number_of_pairs(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "bench",
+        "recall",
+        "--context",
+        "16",
+        "--mixer",
+        "sequence_gqa",
+        "--seeds",
+        "1",
+        "--steps",
+        "60",
+        "--json",
+    ]
+    assert main(arguments) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["pairs"] for row in rows] == [1, 2, 4]
+    assert rows[0]["accuracy"] > rows[-1]["accuracy"] > 1 / 8
+    assert all(row["state"] > 0 and row["std"] == 0 for row in rows)
+
+
 def test_a_run_on_a_text_goes_from_data_to_packages(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "job.yaml").write_text(yaml.safe_dump(JOB))
     out = folder / "run"
