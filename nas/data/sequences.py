@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -76,6 +77,19 @@ class SequenceData(Data):
         """``(B, context)`` -> int64 ``(B * context / extent, extent)``, or ``(B, extent)`` for classification."""
         tokens = inputs.long()
         return tokens.reshape(-1, extent) if self.task == "language" else tokens[:, :extent]
+
+    def check_extents(self, extents: Sequence[int]) -> None:
+        """A text is read in equal pieces, a classified sequence from its beginning, one with gaps in its labels whole."""
+        pieces = self.task == "language" and bool((self.train.labels != IGNORED).all())
+        for extent in extents:
+            if pieces:
+                fits, legal = self.context % extent == 0, f"divisors of the {self.context} tokens a window"
+            else:
+                most = self.task == "classification"
+                fits = extent <= self.context if most else extent == self.context
+                legal = f"{'at most ' if most else ''}{self.context}, the tokens a sequence"
+            if not fits:
+                raise JobError(f"space.context: came {extent}; legal: {legal} of {self.name}")
 
     def augment(self, inputs: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         return inputs

@@ -7,6 +7,7 @@ not depend on `data.seed`, so that no sequence of jobs ever trains on an example
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -107,6 +108,9 @@ class Data(ABC):
     @abstractmethod
     def augment(self, inputs: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         """Stored training inputs, changed at random where that keeps their labels."""
+
+    def check_extents(self, extents: Sequence[int]) -> None:
+        """Raises JobError where `batch` cannot make inputs of one of these extents."""
 
     def evaluation_batch(self, most: int) -> int:
         """Inputs an evaluation batch, at most ``most``."""

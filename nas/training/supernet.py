@@ -21,8 +21,14 @@ WEIGHTS, LOG, CHECKPOINT = "train/supernet.safetensors", "train/log.csv", "train
 
 
 def space_of(job: Job, data: Data) -> SearchSpace:
-    """The job's search space for the inputs and answers of ``data``."""
-    return make_space({**space_definition(job), **data.space_keys})
+    """The job's search space for the inputs and answers of ``data``.
+
+    Raises:
+        JobError: the data has no inputs of an extent that the space may choose.
+    """
+    space = make_space({**space_definition(job), **data.space_keys})
+    data.check_extents(space.choices[0].values)
+    return space
 
 
 def training_device() -> str:

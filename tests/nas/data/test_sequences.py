@@ -67,6 +67,18 @@ def test_networks_of_shorter_context_read_the_same_tokens_in_the_same_order() ->
     assert data.batch(few, 8).shape == (12, 8)
 
 
+def test_contexts_that_the_data_cannot_serve_are_refused() -> None:
+    text = text_data(DataSection(name="bible-kjv", context=32), numbered(2000))
+    probe, pixels = (
+        load_data(DataSection(name="copy-recall", context=32, limit=50)),
+        load_data(DataSection(name="digits-pixels")),
+    )
+    for data, good, bad in ((text, [8, 32], 12), (probe, [32], 16), (pixels, [10, 64], 65)):
+        data.check_extents(good)
+        with pytest.raises(JobError, match=rf"space\.context: came {bad}"):
+            data.check_extents([*good, bad])
+
+
 def test_a_text_that_is_too_short_is_refused() -> None:
     with pytest.raises(JobError, match=r"has 100 bytes; legal: at least"):
         text_data(DataSection(name="bible-kjv", context=64), b"x" * 100)
