@@ -78,6 +78,9 @@ class ImageData(Data):
         """uint8 ``(B, C, H, W)`` -> normalised float32 ``(B, C, extent, extent)``."""
         return to_batch(inputs, self.mean, self.std, extent)
 
+    def check_extents(self, extents: Sequence[int]) -> None:
+        """Images are resized to any side."""
+
     def augment(self, inputs: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         return augment(inputs, rng, self.flips)
 

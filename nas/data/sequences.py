@@ -80,7 +80,8 @@ class SequenceData(Data):
 
     def check_extents(self, extents: Sequence[int]) -> None:
         """A text is read in equal pieces, a classified sequence from its beginning, one with gaps in its labels whole."""
-        pieces = self.task == "language" and bool((self.train.labels != IGNORED).all())
+        labels = self.train.labels
+        pieces = self.task == "language" and (labels.dtype == torch.uint8 or bool((labels != IGNORED).all()))
         for extent in extents:
             if pieces:
                 fits, legal = self.context % extent == 0, f"divisors of the {self.context} tokens a window"

@@ -109,6 +109,7 @@ class Data(ABC):
     def augment(self, inputs: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         """Stored training inputs, changed at random where that keeps their labels."""
 
+    @abstractmethod
     def check_extents(self, extents: Sequence[int]) -> None:
         """Raises JobError where `batch` cannot make inputs of one of these extents."""
 
