@@ -26,7 +26,7 @@ def elastic(operator: type[Operator]) -> dict[str, tuple[int, ...]]:
     values = {"dim": WIDTHS, **operator.elastic} if "dim" in wanted else dict(operator.elastic)
     if set(values) != set(wanted):
         raise SpaceError(f"operator {operator.name!r}: elastic has {sorted(values)}; legal: {sorted(wanted)}")
-    if taken := {"height", "width"} & set(values):
+    if operator.domain == "image" and (taken := {"height", "width"} & set(values)):
         raise SpaceError(f"operator {operator.name!r}: size {sorted(taken)[0]!r} is the image's; legal: another name")
     for name, offered in values.items():
         if not offered or list(offered) != sorted(set(offered)):
