@@ -26,7 +26,9 @@ def swin_merging() -> tuple[Tensor, Tensor]:
 def resnet_shortcut() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     op, x = AveragePoolDownsample(dim_in=4, dim_out=6, window=2).double(), torch.randn(2, 4, 9, 7).double()
-    theirs = package_module("timm.models.resnet").downsample_avg(4, 6, 1, stride=2, norm_layer=torch.nn.Identity).double()
+    theirs = (
+        package_module("timm.models.resnet").downsample_avg(4, 6, 1, stride=2, norm_layer=torch.nn.Identity).double()
+    )
     with torch.no_grad():
         fill(op.project, theirs[1].weight, 0.0)
         return op(x), theirs(op.norm(x))

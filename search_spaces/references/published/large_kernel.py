@@ -15,7 +15,9 @@ def fastvit() -> tuple[Tensor, Tensor]:
     """Before and after both have merged their branches."""
     torch.manual_seed(0)
     ours = LargeKernelConv(dim=16, kernel=7, branches=1).double().eval()
-    theirs = package_module("timm.models.fastvit").ReparamLargeKernelConv(16, 16, 7, 1, 1, small_kernel=5).double().eval()
+    theirs = (
+        package_module("timm.models.fastvit").ReparamLargeKernelConv(16, 16, 7, 1, 1, small_kernel=5).double().eval()
+    )
     for mine, other in (
         (ours.large, theirs.large_conv.conv),
         (ours.large_norm, theirs.large_conv.bn),
