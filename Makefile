@@ -25,7 +25,7 @@ lint: $(STAMP)
 
 # one thread a process: two threads beside other load make small operators many times slower
 test: lint
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest --numprocesses auto
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest --numprocesses auto --dist worksteal
 
 clean:
 	rm -rf $(VENV) results/runs
