@@ -72,12 +72,18 @@ def state_size(spec: OperatorSpec) -> int:
     return operator.state_size(spec.shape[0], **dict(spec.sizes))
 
 
-def example_inputs(spec: OperatorSpec, batch: int) -> tuple[Tensor, ...]:
-    """A random input of an operator, or of a network that begins with it: normal values, or tokens for an embedding."""
-    operator = check_spec(spec)
-    if operator.domain == "sequence" and operator.role == "stem":
-        return (torch.randint(dict(spec.sizes)["vocab"], (batch, *spec.shape)),)
-    return (torch.randn(batch, *spec.shape),)
+def takes_ids(operator: type[Operator]) -> bool:
+    """Whether an operator's input is a row of token numbers: stems of sequences."""
+    return operator.domain == "sequence" and operator.role == "stem"
+
+
+def example_inputs(spec: OperatorSpec, batch: int, seed: int | None = None) -> tuple[Tensor, ...]:
+    """A random input of an operator, or of a network that begins with it: normal values, or tokens for an embedding;
+    from torch's own generator without a ``seed``."""
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    if takes_ids(check_spec(spec)):
+        return (torch.randint(dict(spec.sizes)["vocab"], (batch, *spec.shape), generator=generator),)
+    return (torch.randn(batch, *spec.shape, generator=generator),)
 
 
 def decode_inputs(spec: OperatorSpec, step: DecodeStep, batch: int) -> tuple[Tensor, ...]:

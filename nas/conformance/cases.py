@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from search_spaces import Choice, OperatorSpec, SearchSpace, Slot, SpaceError
 from search_spaces.build import check_spec, size_names
+from search_spaces.decode import takes_ids
 from search_spaces.operators import Operator
 
 # small; and not square, of no common divisor, and long enough that chunked scans take several chunks
@@ -42,11 +41,6 @@ def input_shape(operator: type[Operator], extent: tuple[int, ...], sizes: dict[s
     return extent if takes_ids(operator) else (*extent, channels)
 
 
-def takes_ids(operator: type[Operator]) -> bool:
-    """Whether the input is a row of token numbers: stems of sequences."""
-    return operator.domain == "sequence" and operator.role == "stem"
-
-
 def cases(operator: type[Operator], extent: tuple[int, ...] | None = None) -> list[OperatorSpec]:
     """The largest and the smallest sizes, and every other value of every size once. Combinations that ``check`` refuses
     are left out; the first two must not be.
@@ -70,14 +64,6 @@ def cases(operator: type[Operator], extent: tuple[int, ...] | None = None) -> li
             continue
         found.append(spec)
     return list(dict.fromkeys(found))
-
-
-def inputs(spec: OperatorSpec, operator: type[Operator], batch: int, seed: int = 0) -> Tensor:
-    """A random input ``(batch, *spec.shape)``: normal values, or token numbers."""
-    generator = torch.Generator().manual_seed(seed)
-    if takes_ids(operator):
-        return torch.randint(dict(spec.sizes).get("vocab", 2), (batch, *spec.shape), generator=generator)
-    return torch.randn(batch, *spec.shape, generator=generator)
 
 
 def randomise(module: nn.Module, seed: int = 0) -> None:
@@ -108,8 +94,3 @@ def rows_of(space: SearchSpace, specs: list[OperatorSpec]) -> list[list[int]]:
     if space.choices[0].name == "only":
         return [[0]]
     return [[choice.values.index(dict(spec.sizes)[choice.name]) for choice in space.choices] for spec in specs]
-
-
-def all_sizes(operator: type[Operator]) -> int:
-    """Number of size combinations that `elastic` spans."""
-    return len(list(itertools.product(*elastic(operator).values())))

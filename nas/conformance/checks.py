@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from hardware.runtimes.quiet import quiet
-from nas.conformance.cases import EXTENTS, cases, inputs, one_operator_space, randomise, rows_of, takes_ids
+from nas.conformance.cases import EXTENTS, cases, one_operator_space, randomise, rows_of
 from nas.conformance.counting import activations, fvcore_macs, torch_macs
 from search_spaces import OperatorSpec, Supernet, build_operator, cost
 from search_spaces.build import operator_axes, operator_layout
+from search_spaces.decode import example_inputs, takes_ids
 from search_spaces.layout import layout_shape
 from search_spaces.operators import Operator
 from search_spaces.references import degenerates_of, published_of, reference_of
@@ -61,7 +62,7 @@ def builds(operator: type[Operator]) -> Outcome:
         for spec in cases(operator, extent):
             torch.manual_seed(0)
             module = build_operator(spec)
-            x = inputs(spec, operator, 2)
+            (x,) = example_inputs(spec, 2, seed=0)
             if x.is_floating_point():
                 x.requires_grad_()
             y = module(x)
@@ -103,7 +104,7 @@ def slices(operator: type[Operator]) -> Outcome:
     randomise(supernet)
     for row in rows_of(space, cases(operator, extent)):
         architecture = space.architecture(np.array(row))
-        x = inputs(architecture.specs[0], operator, 2)
+        (x,) = example_inputs(architecture.specs[0], 2, seed=0)
         for training in (False, True):
             supernet.train(training)
             supernet.zero_grad(set_to_none=True)
@@ -130,7 +131,7 @@ def independent(operator: type[Operator]) -> Outcome:
     for extent in EXTENTS[operator.domain]:
         for spec in cases(operator, extent):
             module = _bare(spec, operator).double()
-            x = inputs(spec, operator, 2)
+            (x,) = example_inputs(spec, 2, seed=0)
             x = x.double() if x.is_floating_point() else x
             with torch.no_grad():
                 worst = max(worst, error_of(module(x), slow(module, x)))
@@ -176,7 +177,7 @@ def costs(operator: type[Operator]) -> Outcome:
             said, counted = cost(spec), torch_macs(module, spec.shape, takes_ids(operator))
             if said.macs != counted:
                 return Outcome("fail", None, f"{spec}: says {said.macs} MACs, torch counts {counted}")
-            written = activations(build_operator(spec).eval(), inputs(spec, operator, 1))
+            written = activations(build_operator(spec).eval(), *example_inputs(spec, 1, seed=0))
             if said.activations != written:
                 return Outcome("fail", None, f"{spec}: says {said.activations} activations, counted {written}")
     return Outcome("pass", 0.0, "FlopCounterMode on the meta device")
@@ -185,7 +186,7 @@ def costs(operator: type[Operator]) -> Outcome:
 def fvcore(operator: type[Operator]) -> Outcome:
     """A second counter agrees, and knows every operation that the operator uses."""
     for spec in cases(operator, EXTENTS[operator.domain][1])[:2]:
-        counted, unknown = fvcore_macs(build_operator(spec).eval(), inputs(spec, operator, 1))
+        counted, unknown = fvcore_macs(build_operator(spec).eval(), *example_inputs(spec, 1, seed=0))
         if unknown:
             return Outcome("fail", None, f"{spec}: fvcore has no handle for {', '.join(unknown)}")
         if counted != cost(spec).macs:
@@ -198,7 +199,7 @@ def half(operator: type[Operator]) -> Outcome:
     worst = 0.0
     for spec in cases(operator)[:2]:
         module = _bare(spec, operator)
-        x = inputs(spec, operator, 2)
+        (x,) = example_inputs(spec, 2, seed=0)
         with torch.no_grad():
             wanted = module(x)
             got = module.bfloat16()(x.bfloat16() if x.is_floating_point() else x).float()
@@ -216,8 +217,8 @@ def causality(operator: type[Operator]) -> Outcome:
         if sizes.get("causal", 1) == 0:
             continue
         module = _bare(spec, operator).double()
-        x = inputs(spec, operator, 2)
-        other = inputs(spec, operator, 2, seed=1)
+        (x,) = example_inputs(spec, 2, seed=0)
+        (other,) = example_inputs(spec, 2, seed=1)
         x, other = (x.double(), other.double()) if x.is_floating_point() else (x, other)
         middle = length // 2
         changed = torch.cat([x[:, :middle], other[:, middle:]], 1)

@@ -27,7 +27,7 @@ FREE = tuple(
     stack sub sub_ sum t tanh tensor_split tile to topk transpose tril triu type_as unbind unflatten unfold unsqueeze
     upsample_bilinear2d upsample_nearest2d var var_mean view where zeros zeros_like hardtanh linalg_vector_norm
     frobenius_norm movedim one_hot sort square_ cumprod log_sigmoid logaddexp mish logsigmoid tanh_ sigmoid_ exp_
-    lift_fresh index_put index_put_ baddbmm_beta is_floating_point numpy_T mT swapaxes adjoint clip concat
+    lift_fresh index_put index_put_
     """.split()  # noqa: SIM905
 )
 

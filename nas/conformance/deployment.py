@@ -7,11 +7,12 @@ import torch
 
 from hardware.errors import HardwareError
 from hardware.runtimes import get_runtime
-from nas.conformance.cases import EXTENTS, cases, inputs, one_operator_space, randomise, rows_of
+from nas.conformance.cases import EXTENTS, cases, one_operator_space, randomise, rows_of
 from nas.conformance.checks import Outcome, error_of, judge
 from nas.export.parity import relative_error
 from nas.export.source import module_of, network_source
 from search_spaces import build_network, build_operator
+from search_spaces.decode import example_inputs
 from search_spaces.operators import Operator
 
 RUNTIMES = ("onnxruntime", "executorch")
@@ -31,7 +32,7 @@ def deploys(operator: type[Operator], runtime: str) -> Outcome:
         torch.manual_seed(0)
         module = build_operator(spec).eval()
         randomise(module)
-        x = inputs(spec, operator, 1)
+        (x,) = example_inputs(spec, 1, seed=0)
         with torch.no_grad():
             wanted = module(x).numpy()
         try:
@@ -53,7 +54,7 @@ def source(operator: type[Operator]) -> Outcome:
         randomise(network)
         alone = module_of(network_source(architecture)).build().eval()
         alone.load_state_dict(network.state_dict())
-        x = inputs(architecture.specs[0], operator, 2)
+        (x,) = example_inputs(architecture.specs[0], 2, seed=0)
         with torch.no_grad():
             worst = max(worst, error_of(alone(x), network(x)))
     return judge(worst, 1e-6, "the exported Python file")

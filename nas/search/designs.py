@@ -29,14 +29,17 @@ def designs_in(space: SearchSpace) -> dict[str, np.ndarray]:
 
 def start_rows(space: SearchSpace) -> Rows:
     """The designs' points in ``space``, ``(k, G)``."""
-    rows = list(designs_in(space).values())
-    return np.stack(rows) if rows else np.zeros((0, len(space.choices)), np.int16)
+    return _stacked(space, designs_in(space))
+
+
+def _stacked(space: SearchSpace, designs: dict[str, np.ndarray]) -> Rows:
+    return np.stack(list(designs.values())) if designs else np.zeros((0, len(space.choices)), np.int16)
 
 
 def designs_frame(space: SearchSpace, evaluate: Scores, predictor: LatencyPredictor, metric: Metric) -> pd.DataFrame:
     """Columns design, hash, the metric's name (inherited, search split) and latency_ms: one row a point."""
     designs = designs_in(space)
-    rows = start_rows(space)
+    rows = _stacked(space, designs)
     quality = evaluate(rows) if len(rows) else np.zeros(0)
     latency = np.asarray(predictor.predict(rows).mean_ms) if len(rows) else np.zeros(0)
     return pd.DataFrame(

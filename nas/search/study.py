@@ -55,6 +55,7 @@ def search_device(
     advance = progress.task(f"search {device.name}", total)
     results: dict[str, list[SearchResult]] = {}
     for place, (name, restricted) in enumerate(spaces.items()):
+        start = start_rows(restricted) if settings.designs == "start" and name != "random" else None
         for number in range(settings.seeds):
             before = (place * settings.seeds + number) * settings.evaluations
             result = run_search(
@@ -66,7 +67,7 @@ def search_device(
                 population=settings.population,
                 max_latency_ms=device.max_latency_ms,
                 seed=seed + number,
-                start=start_rows(restricted) if settings.designs == "start" and name != "random" else None,
+                start=start,
                 progress=_shifted(advance, before, f"{name}, seed {seed + number}"),
             )
             results.setdefault(name, []).append(result)

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.groups import Grouping
 from search_spaces.operators.layers import to_image, to_tokens
+from search_spaces.operators.legal import positive
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -20,28 +20,6 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     """
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
     return (scores if bias is None else scores + bias).softmax(-1) @ v
-
-
-def positive(operator: str, **sizes: int) -> None:
-    """Refuses sizes below 1.
-
-    Raises:
-        SpaceError: naming the first such size.
-    """
-    for size, value in sizes.items():
-        if value < 1:
-            raise SpaceError(f"operator {operator!r}: {size} = {value}; legal: 1 or more")
-
-
-def flag(operator: str, **sizes: int) -> None:
-    """Refuses sizes that are neither 0 nor 1.
-
-    Raises:
-        SpaceError: naming the first such size.
-    """
-    for size, value in sizes.items():
-        if value not in (0, 1):
-            raise SpaceError(f"operator {operator!r}: {size} = {value}; legal: 0, 1")
 
 
 def steps(side: int, device: torch.device) -> Tensor:
@@ -147,7 +125,7 @@ class HeadAttention(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        positive(cls.name, **sizes)
+        positive(cls, **sizes)
 
     @classmethod
     def projections(cls, tokens: int, **sizes: int) -> tuple[int, int]:

@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
-from search_spaces.operators.attention_parts import flag, positive
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import to_image, to_tokens
+from search_spaces.operators.legal import flag, odd, positive
 
 
 def split_heads(tokens: Tensor, heads: int) -> Tensor:
@@ -89,10 +88,9 @@ class CheckedMixer(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        positive(cls.name, **{size: value for size, value in sizes.items() if size not in cls.flags + cls.counts})
-        flag(cls.name, **{size: sizes[size] for size in cls.flags})
-        if sizes.get("kernel", 1) % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel = {sizes['kernel']}; legal: odd numbers")
+        positive(cls, **{size: value for size, value in sizes.items() if size not in cls.flags + cls.counts})
+        flag(cls, **{size: sizes[size] for size in cls.flags})
+        odd(cls, kernel=sizes.get("kernel", 1))
 
 
 class ProjectedMixer(CheckedMixer):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from search_spaces.operators.attention_parts import GroupAttention, HeadAttention, flag, positive, summed
+from search_spaces.operators.attention_parts import GroupAttention, HeadAttention, summed
 from search_spaces.operators.base import Operator
 from search_spaces.operators.groups import Grouping
+from search_spaces.operators.legal import flag, positive
 from search_spaces.operators.registry import register
 
 
@@ -54,8 +55,8 @@ class AxialAttention(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        flag(cls.name, chained=sizes.pop("chained"))
-        positive(cls.name, **sizes)
+        flag(cls, chained=sizes.pop("chained"))
+        positive(cls, **sizes)
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

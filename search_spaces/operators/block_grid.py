@@ -6,9 +6,10 @@ import math
 
 from torch import Tensor
 
-from search_spaces.operators.attention_parts import HeadAttention, TableAttention, positive, summed
+from search_spaces.operators.attention_parts import HeadAttention, TableAttention, summed
 from search_spaces.operators.base import Operator
 from search_spaces.operators.groups import Grouping
+from search_spaces.operators.legal import positive
 from search_spaces.operators.registry import register
 from search_spaces.operators.window import WindowAttention
 
@@ -76,7 +77,7 @@ class BlockGridAttention(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        positive(cls.name, **sizes)
+        positive(cls, **sizes)
 
     @classmethod
     def axes(cls, **sizes: int) -> dict[str, int]:

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
-from search_spaces.operators.sequence_layers import MASKED, SequenceMixer, positions, require, rotary_angles, rotate
+from search_spaces.operators.sequence_layers import MASKED, SequenceMixer, positions, rotary_angles, rotate
 
 SINGLE_HEAD, MULTI_HEAD, MULTI_FILTER = 0, 1, 2
 

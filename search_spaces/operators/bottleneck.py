@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import pointwise
 from search_spaces.operators.frame import halved
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.registry import register
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
@@ -51,8 +51,7 @@ class Bottleneck(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -103,8 +102,7 @@ class BottleneckReduction(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["stride"] not in (1, 2):
-            raise SpaceError(f"operator {cls.name!r}: stride: got {sizes['stride']}; legal: 1, 2")
+        require(sizes["stride"] in (1, 2), cls, "stride", sizes["stride"], "1, 2")
 
     @classmethod
     def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:

@@ -1,31 +1,17 @@
-"""More channel mixers: MLPs of any depth, sigmoid GLU, and the two that look at their neighbours."""
+"""More channel mixers: MLPs of any depth, and the two that look at their neighbours."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
-from search_spaces.operators.base import Operator
+from search_spaces.operators.legal import flag, odd, positive, require
+from search_spaces.operators.mlp import ChannelMixer
 from search_spaces.operators.registry import register
 
 
-class _ChannelMixer(Operator):
-    """A map of every token's channels; some also take a depthwise convolution."""
-
-    role, family = "channel_mixer", "mlp"
-
-    @classmethod
-    def axes(cls, **sizes: int) -> dict[str, int]:
-        return {**sizes, "hidden": sizes["dim"] * sizes["ratio"]}
-
-    @classmethod
-    def _refuse(cls, size: str, got: int, legal: str) -> None:
-        raise SpaceError(f"operator {cls.name!r}: {size}: got {got}; legal: {legal}")
-
-
 @register
-class DeepMLP(_ChannelMixer):
+class DeepMLP(ChannelMixer):
     """MLP of 0 to 3 linear layers with GELU between them: how deep must a channel mixer be, and is it needed at all?
     Depth 2 is ``mlp``; depth 1 is one linear map; depth 0 adds nothing.
 
@@ -70,10 +56,8 @@ class DeepMLP(_ChannelMixer):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if not 0 <= sizes["depth"] <= 3:
-            cls._refuse("depth", sizes["depth"], "0, 1, 2, 3")
-        if sizes["ratio"] < 1:
-            cls._refuse("ratio", sizes["ratio"], "1 or more")
+        require(0 <= sizes["depth"] <= 3, cls, "depth", sizes["depth"], "0, 1, 2, 3")
+        positive(cls, ratio=sizes["ratio"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -83,40 +67,7 @@ class DeepMLP(_ChannelMixer):
         return tokens * macs, tokens * writes
 
 
-@register
-class GLU(_ChannelMixer):
-    """Gated linear unit (Dauphin et al., arXiv 1612.08083): ``down(sigmoid(gate) * up)``. ``gated_mlp`` has a SiLU there.
-
-    Args:
-        dim: channels in and out.
-        ratio: hidden channels over ``dim``.
-    """
-
-    name = "glu"
-    elastic = {"ratio": (1, 2, 3)}
-    layout = {
-        "gate_up.weight": "(2 hidden) dim",
-        "gate_up.bias": "(2 hidden)",
-        "down.weight": "dim hidden",
-        "down.bias": "dim",
-    }
-
-    def __init__(self, dim: int, ratio: int) -> None:
-        super().__init__()
-        self.gate_up = nn.Linear(dim, 2 * dim * ratio)
-        self.down = nn.Linear(dim * ratio, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate, up = self.gate_up(x.permute(0, 2, 3, 1)).chunk(2, -1)
-        return self.down(gate.sigmoid() * up).permute(0, 3, 1, 2)
-
-    @classmethod
-    def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
-        tokens, dim, hidden = height * width, sizes["dim"], sizes["dim"] * sizes["ratio"]
-        return 3 * tokens * dim * hidden, tokens * (2 * hidden + dim)
-
-
-class _Depthwise(_ChannelMixer):
+class _Depthwise(ChannelMixer):
     """Channel mixers with a depthwise convolution, whose kernel is odd and is cut at its centre.
 
     Args:
@@ -127,10 +78,8 @@ class _Depthwise(_ChannelMixer):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            cls._refuse("kernel", sizes["kernel"], "odd numbers")
-        if sizes["ratio"] < 1:
-            cls._refuse("ratio", sizes["ratio"], "1 or more")
+        odd(cls, kernel=sizes["kernel"])
+        positive(cls, ratio=sizes["ratio"])
 
 
 @register
@@ -212,8 +161,7 @@ class DepthwiseMLP(_Depthwise):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["shortcut"] not in (0, 1):
-            cls._refuse("shortcut", sizes["shortcut"], "0, 1")
+        flag(cls, shortcut=sizes["shortcut"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

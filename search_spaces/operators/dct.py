@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import positive
 from search_spaces.operators.registry import register
 from search_spaces.operators.transforms import constant, cosine_matrix, sides
 
@@ -62,9 +62,7 @@ class DynamicSpectrumMixer(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        for size in ("bands", "hidden"):
-            if sizes[size] < 1:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: 1 or more")
+        positive(cls, bands=sizes["bands"], hidden=sizes["hidden"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
-from search_spaces.operators.directions import check_scans, mean_over_scans
+from search_spaces.operators.directions import mean_over_scans
 from search_spaces.operators.gated_delta import delta_work, gated_delta_scan
 from search_spaces.operators.layers import RMSNorm, full_precision, to_image, to_tokens
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.registry import register
 
 
@@ -81,9 +81,8 @@ class GatedDelta(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        check_scans(cls.name, sizes["scans"])
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd numbers")
+        require(sizes["scans"] in (1, 2, 4), cls, "scans", sizes["scans"], "1, 2, 4")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise, pointwise
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.registry import register
 
 MOST = 6  # links or rates
@@ -58,10 +58,8 @@ class DilatedChain(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if not 1 <= sizes["links"] <= MOST:
-            raise SpaceError(f"operator {cls.name!r}: links: got {sizes['links']}; legal: 1 to {MOST}")
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        require(1 <= sizes["links"] <= MOST, cls, "links", sizes["links"], f"1 to {MOST}")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -114,8 +112,7 @@ class AtrousPyramid(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["rates"] > MOST:
-            raise SpaceError(f"operator {cls.name!r}: rates: got {sizes['rates']}; legal: 0 to {MOST}")
+        require(sizes["rates"] <= MOST, cls, "rates", sizes["rates"], f"0 to {MOST}")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

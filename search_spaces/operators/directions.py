@@ -6,14 +6,6 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from search_spaces.errors import SpaceError
-
-
-def check_scans(operator: str, scans: int) -> None:
-    """Refuses numbers of scan directions other than 1, 2 and 4."""
-    if scans not in (1, 2, 4):
-        raise SpaceError(f"operator {operator!r}: scans: got {scans}; legal: 1, 2, 4")
-
 
 def by_columns(t: Tensor, height: int, width: int) -> Tensor:
     """``(B, height * width, ...)`` from row by row to column by column; with the sides exchanged, the inverse."""

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import ChannelNorm
+from search_spaces.operators.legal import flag, odd, require
 from search_spaces.operators.patches import CrossScaleConv, PatchConv, covered
 from search_spaces.operators.registry import register
 
@@ -21,10 +21,6 @@ class _Downsample(Operator):
     @classmethod
     def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
         return sizes["dim_out"], covered(shape[1], 2), covered(shape[2], 2)
-
-    @classmethod
-    def _refuse(cls, size: str, got: int, legal: str) -> None:
-        raise SpaceError(f"operator {cls.name!r}: {size}: got {got}; legal: {legal}")
 
 
 @register
@@ -89,8 +85,7 @@ class _PooledDownsample(_Downsample):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["window"] not in (2, 3):
-            cls._refuse("window", sizes["window"], "2, 3")
+        require(sizes["window"] in (2, 3), cls, "window", sizes["window"], "2, 3")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -171,10 +166,8 @@ class ResidualReduction(_Downsample):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            cls._refuse("kernel", sizes["kernel"], "odd numbers")
-        if sizes["skip"] not in (0, 1):
-            cls._refuse("skip", sizes["skip"], "0, 1")
+        odd(cls, kernel=sizes["kernel"])
+        flag(cls, skip=sizes["skip"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -218,10 +211,8 @@ class CrossScaleDownsample(_Downsample):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["scales"] not in (1, 2):
-            cls._refuse("scales", sizes["scales"], "1, 2")
-        if sizes["dim_out"] % 2:
-            cls._refuse("dim_out", sizes["dim_out"], "even numbers")
+        require(sizes["scales"] in (1, 2), cls, "scales", sizes["scales"], "1, 2")
+        require(sizes["dim_out"] % 2 == 0, cls, "dim_out", sizes["dim_out"], "even numbers")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
+from search_spaces.operators.legal import odd, positive
 from search_spaces.operators.registry import register
 
 
@@ -41,11 +41,8 @@ class FFNAttention(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["keys"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: keys: got {sizes['keys']}; legal: 1 or more")
-        for size in ("kernel", "reach"):
-            if sizes[size] % 2 == 0:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: odd")
+        positive(cls, keys=sizes["keys"])
+        odd(cls, kernel=sizes["kernel"], reach=sizes["reach"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

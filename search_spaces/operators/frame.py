@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import ChannelNorm, to_tokens
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
 
 
@@ -58,8 +58,7 @@ class ConvStem(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["stride"] not in (1, 2, 4):
-            raise SpaceError(f"operator {cls.name!r}: stride: got {sizes['stride']}; legal: 1, 2, 4")
+        require(sizes["stride"] in (1, 2, 4), cls, "stride", sizes["stride"], "1, 2, 4")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -109,8 +108,18 @@ class StridedConv(Operator):
         return tokens * 9 * sizes["dim_in"] * sizes["dim_out"], tokens * sizes["dim_out"]
 
 
+class ClassHead(Operator):
+    """Base of what ends a classifier of images: ``(B, dim, H, W)`` -> ``(B, classes)``."""
+
+    role, family = "head", "other"
+
+    @classmethod
+    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
+        return (sizes["classes"],)
+
+
 @register
-class PooledHead(Operator):
+class PooledHead(ClassHead):
     """Mean over the image, norm, linear classifier: ``(B, dim, H, W)`` -> ``(B, classes)``.
 
     Args:
@@ -118,7 +127,7 @@ class PooledHead(Operator):
         classes: number of classes.
     """
 
-    name, role, family = "pooled_head", "head", "other"
+    name = "pooled_head"
     elastic = {"dim": (16, 32), "classes": (10,)}
     layout = {"norm.weight": "dim", "norm.bias": "dim", "classify.weight": "classes dim", "classify.bias": "classes"}
 
@@ -131,16 +140,12 @@ class PooledHead(Operator):
         return self.classify(self.norm(x.mean((2, 3))))
 
     @classmethod
-    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
-        return (sizes["classes"],)
-
-    @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
         return sizes["dim"] * sizes["classes"], sizes["classes"]
 
 
 @register
-class AttentionPooledHead(Operator):
+class AttentionPooledHead(ClassHead):
     """Norm, a mean over the tokens weighted by a softmax of their scores, linear classifier (sequence pooling of CCT, Hassani
     et al., arXiv 2104.05704): ``(B, dim, H, W)`` -> ``(B, classes)``.
 
@@ -149,7 +154,7 @@ class AttentionPooledHead(Operator):
         classes: number of classes.
     """
 
-    name, role, family = "attention_pooled_head", "head", "other"
+    name = "attention_pooled_head"
     elastic = {"dim": (16, 32), "classes": (10,)}
     layout = {
         "norm.weight": "dim",
@@ -170,10 +175,6 @@ class AttentionPooledHead(Operator):
         tokens = self.norm(to_tokens(x))
         weights = self.score(tokens).softmax(1)
         return self.classify((weights.transpose(1, 2) @ tokens).squeeze(1))
-
-    @classmethod
-    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
-        return (sizes["classes"],)
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import pointwise
+from search_spaces.operators.legal import flag, odd, positive, require
 from search_spaces.operators.registry import register
 
 
@@ -35,10 +36,8 @@ class DenseConv(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
-        if sizes["dilation"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: dilation: got {sizes['dilation']}; legal: 1 or more")
+        odd(cls, kernel=sizes["kernel"])
+        positive(cls, dilation=sizes["dilation"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -97,10 +96,8 @@ class FusedMBConv(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
-        if sizes["se"] not in (0, 1):
-            raise SpaceError(f"operator {cls.name!r}: se: got {sizes['se']}; legal: 0, 1")
+        odd(cls, kernel=sizes["kernel"])
+        flag(cls, se=sizes["se"])
         if sizes["se"] and sizes["dim"] * sizes["expansion"] < 4:
             raise SpaceError(
                 f"operator {cls.name!r}: expansion: got {sizes['expansion']}; legal: 4 hidden channels or more"
@@ -160,8 +157,7 @@ class GroupedMBConv(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] not in (2, 3):
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: 2, 3")
+        require(sizes["kernel"] in (2, 3), cls, "kernel", sizes["kernel"], "2, 3")
         if sizes["groups"] < 1 or sizes["dim"] % sizes["groups"]:
             raise SpaceError(
                 f"operator {cls.name!r}: groups: got {sizes['groups']}; legal: divisors of dim {sizes['dim']}"

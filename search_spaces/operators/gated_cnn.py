@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise, pointwise
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.registry import register
 
 
@@ -54,10 +54,8 @@ class GatedCNN(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if not 1 <= sizes["part"] <= sizes["inner"]:
-            raise SpaceError(f"operator {cls.name!r}: part: got {sizes['part']}; legal: 1 to inner {sizes['inner']}")
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        require(1 <= sizes["part"] <= sizes["inner"], cls, "part", sizes["part"], f"1 to inner {sizes['inner']}")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -109,8 +107,7 @@ class Star(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

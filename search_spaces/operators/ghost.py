@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise, pointwise
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.registry import register
 
 
@@ -56,10 +56,8 @@ class Ghost(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["dim"] % 2:
-            raise SpaceError(f"operator {cls.name!r}: dim: got {sizes['dim']}; legal: even")
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        require(sizes["dim"] % 2 == 0, cls, "dim", sizes["dim"], "even")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise, pointwise
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.registry import register
 
 UNITS = 16  # finest division of the width: the first of five orders has one sixteenth of the last one's channels
@@ -70,12 +70,9 @@ class RecursiveGatedConv(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["inner"] % UNITS or not sizes["inner"]:
-            raise SpaceError(f"operator {cls.name!r}: inner: got {sizes['inner']}; legal: multiples of {UNITS}")
-        if not 1 <= sizes["order"] <= 5:
-            raise SpaceError(f"operator {cls.name!r}: order: got {sizes['order']}; legal: 1 to 5")
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        require(sizes["inner"] % UNITS == 0 < sizes["inner"], cls, "inner", sizes["inner"], f"multiples of {UNITS}")
+        require(1 <= sizes["order"] <= 5, cls, "order", sizes["order"], "1 to 5")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
-from search_spaces.operators.base import Operator
+from search_spaces.operators.frame import ClassHead
+from search_spaces.operators.legal import positive
 from search_spaces.operators.registry import register
 
 
 @register
-class HiddenPooledHead(Operator):
+class HiddenPooledHead(ClassHead):
     """Mean over the image, norm, linear, GELU, linear classifier: ``(B, dim, H, W)`` -> ``(B, classes)``, as MambaOut (arXiv
     2405.07992) and, with other activations, MetaFormer baselines (Yu et al., arXiv 2210.13452) end.
 
@@ -21,7 +21,7 @@ class HiddenPooledHead(Operator):
         classes: number of classes.
     """
 
-    name, role, family = "hidden_pooled_head", "head", "mlp"
+    name, family = "hidden_pooled_head", "mlp"
     elastic = {"dim": (16, 32), "features": (32, 64), "classes": (10,)}
     layout = {
         "norm.weight": "dim",
@@ -43,12 +43,7 @@ class HiddenPooledHead(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["features"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: features: got {sizes['features']}; legal: 1 or more")
-
-    @classmethod
-    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
-        return (sizes["classes"],)
+        positive(cls, features=sizes["features"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import positive
 from search_spaces.operators.registry import register
 from search_spaces.operators.transforms import (
     constant,
@@ -117,9 +117,7 @@ class Hyena2d(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        for size in ("order", "expansion", "filter_width"):
-            if sizes[size] < 1:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: 1 or more")
+        positive(cls, order=sizes["order"], expansion=sizes["expansion"], filter_width=sizes["filter_width"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

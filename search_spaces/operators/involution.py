@@ -9,6 +9,7 @@ from torch import Tensor
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import pointwise
+from search_spaces.operators.legal import odd
 from search_spaces.operators.registry import register
 
 
@@ -59,8 +60,7 @@ class Involution(Operator):
             raise SpaceError(
                 f"operator {cls.name!r}: groups: got {sizes['groups']}; legal: divisors of dim {sizes['dim']}"
             )
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import dense_kernel, depthwise, folded, pointwise, with_weights
+from search_spaces.operators.legal import odd, positive, require
 from search_spaces.operators.registry import register
 
 MOST_BRANCHES = 6
@@ -72,8 +73,7 @@ class LargeKernelConv(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0 or sizes["kernel"] < 3:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd, 3 or more")
+        require(sizes["kernel"] % 2 == 1 < sizes["kernel"], cls, "kernel", sizes["kernel"], "odd numbers from 3")
         most = min(MOST_BRANCHES, (sizes["kernel"] - 1) // 2)
         if sizes["branches"] > most:
             raise SpaceError(
@@ -144,11 +144,8 @@ class LargeKernelAttention(_ConvAttention):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        for size in ("local", "kernel"):
-            if sizes[size] % 2 == 0:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: odd")
-        if sizes["dilation"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: dilation: got {sizes['dilation']}; legal: 1 or more")
+        odd(cls, local=sizes["local"], kernel=sizes["kernel"])
+        positive(cls, dilation=sizes["dilation"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -191,10 +188,8 @@ class MultiScaleConvAttention(_ConvAttention):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
-        if sizes["branches"] > len(STRIPS):
-            raise SpaceError(f"operator {cls.name!r}: branches: got {sizes['branches']}; legal: 0 to {len(STRIPS)}")
+        odd(cls, kernel=sizes["kernel"])
+        require(sizes["branches"] <= len(STRIPS), cls, "branches", sizes["branches"], f"0 to {len(STRIPS)}")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

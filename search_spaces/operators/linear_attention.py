@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.attention_projections import (
     CheckedMixer,
     LocalMixer,
@@ -19,6 +18,7 @@ from search_spaces.operators.attention_projections import (
     split_heads,
 )
 from search_spaces.operators.layers import full_precision, to_image, to_tokens
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
 
 
@@ -217,8 +217,7 @@ class LiteMLA(CheckedMixer):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["scales"] > 2:
-            raise SpaceError(f"operator {cls.name!r}: scales: got {sizes['scales']}; legal: 0, 1, 2")
+        require(sizes["scales"] <= 2, cls, "scales", sizes["scales"], "0, 1, 2")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
-from search_spaces.operators.sequence_layers import SequenceMixer, both_ways, require, require_causal
+from search_spaces.operators.sequence_layers import SequenceMixer, both_ways, require_causal
 from search_spaces.operators.ssd import chunk_length
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
-from search_spaces.operators.directions import by_columns, check_scans, mean_over_scans
+from search_spaces.operators.directions import by_columns, mean_over_scans
 from search_spaces.operators.layers import full_precision, to_image, to_tokens
+from search_spaces.operators.legal import require
 from search_spaces.operators.mamba import selective_scan, selective_work
 from search_spaces.operators.registry import register
 
@@ -131,7 +131,7 @@ class Mamba(_Mamba):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        check_scans(cls.name, sizes["scans"])
+        require(sizes["scans"] in (1, 2, 4), cls, "scans", sizes["scans"], "1, 2, 4")
 
 
 @register
@@ -162,5 +162,4 @@ class MambaND(_Mamba):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["order"] > 3:
-            raise SpaceError(f"operator {cls.name!r}: order: got {sizes['order']}; legal: 0, 1, 2, 3")
+        require(sizes["order"] <= 3, cls, "order", sizes["order"], "0, 1, 2, 3")

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision, to_image, to_tokens
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.mamba_mixers import Selection
 from search_spaces.operators.registry import register
 from search_spaces.operators.ssd import Way, scan_work, ssd_ways
@@ -48,8 +48,7 @@ class _TwoBranches(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd numbers")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def _shell(cls, tokens: int, dim: int, inner: int, kernel: int) -> tuple[int, int]:
@@ -91,8 +90,7 @@ class MambaVision(_TwoBranches):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["dim"] * sizes["expansion"] % 2:
-            raise SpaceError(f"operator {cls.name!r}: dim: got {sizes['dim']}; legal: even numbers")
+        require(sizes["dim"] * sizes["expansion"] % 2 == 0, cls, "dim", sizes["dim"], "even numbers")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

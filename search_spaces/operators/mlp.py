@@ -1,4 +1,4 @@
-"""Channel mixers: the two-layer MLP and its gated form."""
+"""Channel mixers: the two-layer MLP and its gated forms."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from search_spaces.operators.base import Operator
 from search_spaces.operators.registry import register
 
 
-class _ChannelMixer(Operator):
+class ChannelMixer(Operator):
+    """A map of every token's channels through ``hidden`` ones; some also take a depthwise convolution."""
+
     role, family = "channel_mixer", "mlp"
 
     @classmethod
@@ -18,7 +20,7 @@ class _ChannelMixer(Operator):
 
 
 @register
-class MLP(_ChannelMixer):
+class MLP(ChannelMixer):
     """Linear, GELU, linear, on every token by itself.
 
     Args:
@@ -45,7 +47,7 @@ class MLP(_ChannelMixer):
 
 
 @register
-class GatedMLP(_ChannelMixer):
+class GatedMLP(ChannelMixer):
     """SwiGLU (Shazeer, arXiv 2002.05202): ``down(silu(gate) * up)``.
 
     Args:
@@ -69,9 +71,28 @@ class GatedMLP(_ChannelMixer):
 
     def forward(self, x: Tensor) -> Tensor:
         gate, up = self.gate_up(x.permute(0, 2, 3, 1)).chunk(2, -1)
-        return self.down(F.silu(gate) * up).permute(0, 3, 1, 2)
+        return self.down(self.activate(gate) * up).permute(0, 3, 1, 2)
+
+    def activate(self, gate: Tensor) -> Tensor:
+        """What the gate goes through."""
+        return F.silu(gate)
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
         tokens, dim, hidden = height * width, sizes["dim"], sizes["dim"] * sizes["ratio"]
         return 3 * tokens * dim * hidden, tokens * (2 * hidden + dim)
+
+
+@register
+class GLU(GatedMLP):
+    """Gated linear unit (Dauphin et al., arXiv 1612.08083): ``down(sigmoid(gate) * up)``.
+
+    Args:
+        dim: channels in and out.
+        ratio: hidden channels over ``dim``.
+    """
+
+    name = "glu"
+
+    def activate(self, gate: Tensor) -> Tensor:
+        return gate.sigmoid()

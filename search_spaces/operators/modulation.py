@@ -6,17 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise, pointwise
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.registry import register
 
 MOST = 6  # heads or levels
-
-
-def _refuse_even_kernel(name: str, kernel: int) -> None:
-    if kernel % 2 == 0:
-        raise SpaceError(f"operator {name!r}: kernel: got {kernel}; legal: odd")
 
 
 @register
@@ -54,7 +49,7 @@ class ConvModulation(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        _refuse_even_kernel(cls.name, sizes["kernel"])
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -118,9 +113,8 @@ class ScaleAwareModulation(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        _refuse_even_kernel(cls.name, sizes["kernel"])
-        if not 1 <= sizes["heads"] <= MOST:
-            raise SpaceError(f"operator {cls.name!r}: heads: got {sizes['heads']}; legal: 1 to {MOST}")
+        odd(cls, kernel=sizes["kernel"])
+        require(1 <= sizes["heads"] <= MOST, cls, "heads", sizes["heads"], f"1 to {MOST}")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -182,9 +176,8 @@ class FocalModulation(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        _refuse_even_kernel(cls.name, sizes["kernel"])
-        if not 1 <= sizes["levels"] <= MOST:
-            raise SpaceError(f"operator {cls.name!r}: levels: got {sizes['levels']}; legal: 1 to {MOST}")
+        odd(cls, kernel=sizes["kernel"])
+        require(1 <= sizes["levels"] <= MOST, cls, "levels", sizes["levels"], f"1 to {MOST}")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

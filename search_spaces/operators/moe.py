@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import positive
 from search_spaces.operators.registry import register
 from search_spaces.operators.transforms import constant
 
@@ -79,8 +80,7 @@ class _Experts(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["experts"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: experts: got {sizes['experts']}; legal: 1 or more")
+        positive(cls, experts=sizes["experts"])
         if not 1 <= sizes["top_k"] <= sizes["experts"]:
             legal = f"1 to experts = {sizes['experts']}"
             raise SpaceError(f"operator {cls.name!r}: top_k: got {sizes['top_k']}; legal: {legal}")

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
+from search_spaces.operators.legal import positive, require
 from search_spaces.operators.registry import register
 
 
@@ -96,11 +96,8 @@ class MultiAxisGMLP(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        for size in ("expansion", "block"):
-            if sizes[size] < 1:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: 1 or more")
-        if sizes["branches"] not in (1, 2):
-            raise SpaceError(f"operator {cls.name!r}: branches: got {sizes['branches']}; legal: 1, 2")
+        positive(cls, expansion=sizes["expansion"], block=sizes["block"])
+        require(sizes["branches"] in (1, 2), cls, "branches", sizes["branches"], "1, 2")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import folded, pointwise, with_weights
+from search_spaces.operators.legal import odd
 from search_spaces.operators.registry import register
 
 
@@ -61,8 +62,7 @@ class MultiHeadConv(Operator):
             raise SpaceError(
                 f"operator {cls.name!r}: head_dim: got {sizes['head_dim']}; legal: divisors of dim {sizes['dim']}"
             )
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

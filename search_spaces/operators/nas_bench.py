@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.operators.base import Operator
-from search_spaces.operators.frame import halved
+from search_spaces.operators.frame import ClassHead, halved
 from search_spaces.operators.registry import register
 
 _NORM = ("weight", "bias", "running_mean", "running_var")
@@ -192,7 +192,7 @@ class BasicBlock(Operator):
 
 
 @register
-class NormPooledHead(Operator):
+class NormPooledHead(ClassHead):
     """Batch norm, ReLU, mean over the image, linear classifier: the head of NAS-Bench-201.
 
     Args:
@@ -200,7 +200,7 @@ class NormPooledHead(Operator):
         classes: number of classes.
     """
 
-    name, role = "norm_pooled_head", "head"
+    name = "norm_pooled_head"
     elastic = {"dim": (16, 32), "classes": (10,)}
     layout = {
         **{f"norm.{part}": "dim" for part in _NORM},
@@ -217,16 +217,12 @@ class NormPooledHead(Operator):
         return self.classify(F.relu(self.norm(x)).mean((2, 3)))
 
     @classmethod
-    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
-        return (sizes["classes"],)
-
-    @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
         return sizes["dim"] * sizes["classes"], sizes["classes"]
 
 
 @register
-class ConvPooledHead(Operator):
+class ConvPooledHead(ClassHead):
     """1x1 convolution without bias, batch norm, ReLU6, mean over the image, linear classifier: the head of MobileNetV2.
 
     Args:
@@ -235,7 +231,7 @@ class ConvPooledHead(Operator):
         classes: number of classes.
     """
 
-    name, role, family = "conv_pooled_head", "head", "conv"
+    name, family = "conv_pooled_head", "conv"
     elastic = {"dim": (16, 32), "features": (64, 96), "classes": (10,)}
     layout = {
         "conv.weight": "features dim 1 1",
@@ -252,10 +248,6 @@ class ConvPooledHead(Operator):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classify(F.relu6(self.norm(self.conv(x))).mean((2, 3)))
-
-    @classmethod
-    def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:
-        return (sizes["classes"],)
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.attention_parts import (
     HeadAttention,
     attend,
@@ -16,6 +15,7 @@ from search_spaces.operators.attention_parts import (
     summed,
 )
 from search_spaces.operators.groups import hide
+from search_spaces.operators.legal import odd
 from search_spaces.operators.registry import register
 
 
@@ -83,8 +83,7 @@ class NeighbourhoodAttention(HeadAttention):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel = {sizes['kernel']}; legal: odd")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def axes(cls, **sizes: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise, pointwise
+from search_spaces.operators.legal import flag, require
 from search_spaces.operators.registry import register
 
 MOST = 4
@@ -77,10 +78,8 @@ class OmniScale(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if not 1 <= sizes["streams"] <= MOST:
-            raise SpaceError(f"operator {cls.name!r}: streams: got {sizes['streams']}; legal: 1 to {MOST}")
-        if sizes["gate"] not in (0, 1):
-            raise SpaceError(f"operator {cls.name!r}: gate: got {sizes['gate']}; legal: 0, 1")
+        require(1 <= sizes["streams"] <= MOST, cls, "streams", sizes["streams"], f"1 to {MOST}")
+        flag(cls, gate=sizes["gate"])
         if sizes["gate"] and sizes["inner"] < 4:
             raise SpaceError(f"operator {cls.name!r}: inner: got {sizes['inner']}; legal: 4 or more with a gate")
 

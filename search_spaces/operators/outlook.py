@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.errors import SpaceError
-from search_spaces.operators.attention_parts import positive
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import to_image, to_tokens
+from search_spaces.operators.legal import odd, positive
 from search_spaces.operators.registry import register
 
 
@@ -98,9 +98,8 @@ class OutlookAttention(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        positive(cls.name, **sizes)
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel = {sizes['kernel']}; legal: odd")
+        positive(cls, **sizes)
+        odd(cls, kernel=sizes["kernel"])
         if sizes["stride"] > sizes["kernel"]:
             raise SpaceError(
                 f"operator {cls.name!r}: stride = {sizes['stride']}; legal: 1 to kernel = {sizes['kernel']}"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise
+from search_spaces.operators.legal import odd, require
 from search_spaces.operators.registry import register
 
 
@@ -36,10 +37,8 @@ class PartialConv(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if not 1 <= sizes["part"] <= sizes["dim"]:
-            raise SpaceError(f"operator {cls.name!r}: part: got {sizes['part']}; legal: 1 to dim {sizes['dim']}")
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        require(1 <= sizes["part"] <= sizes["dim"], cls, "part", sizes["part"], f"1 to dim {sizes['dim']}")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -91,9 +90,7 @@ class InceptionConv(Operator):
         if not 1 <= sizes["part"] <= sizes["dim"] // 3:
             most = sizes["dim"] // 3
             raise SpaceError(f"operator {cls.name!r}: part: got {sizes['part']}; legal: 1 to {most}, a third of dim")
-        for size in ("kernel", "band"):
-            if sizes[size] % 2 == 0:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: odd")
+        odd(cls, kernel=sizes["kernel"], band=sizes["band"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
+from search_spaces.operators.legal import odd, positive, require
 from search_spaces.operators.registry import register
 from search_spaces.operators.transforms import constant, resize_table, resize_table_work, sides
 
@@ -56,8 +56,7 @@ class PositionEncodingGenerator(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd numbers")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -88,8 +87,7 @@ class PositionTable(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["grid"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: grid: got {sizes['grid']}; legal: 1 or more")
+        positive(cls, grid=sizes["grid"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -125,10 +123,8 @@ class SinCosPosition(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["dim"] % 4:
-            raise SpaceError(f"operator {cls.name!r}: dim: got {sizes['dim']}; legal: multiples of 4")
-        if sizes["temperature"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: temperature: got {sizes['temperature']}; legal: 1 or more")
+        require(sizes["dim"] % 4 == 0, cls, "dim", sizes["dim"], "multiples of 4")
+        positive(cls, temperature=sizes["temperature"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

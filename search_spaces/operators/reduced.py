@@ -8,7 +8,6 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.attention_projections import (
     ProjectedMixer,
     ReducedKeys,
@@ -20,6 +19,7 @@ from search_spaces.operators.attention_projections import (
     softmax_attention,
 )
 from search_spaces.operators.layers import ChannelNorm, to_image, to_tokens
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
 
 
@@ -212,8 +212,7 @@ class LowFormerAttention(ProjectedMixer):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["stride"] not in (1, 2, 4):
-            raise SpaceError(f"operator {cls.name!r}: stride: got {sizes['stride']}; legal: 1, 2, 4")
+        require(sizes["stride"] in (1, 2, 4), cls, "stride", sizes["stride"], "1, 2, 4")
 
     @classmethod
     def core_work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise, folded, with_weights
+from search_spaces.operators.legal import odd
 from search_spaces.operators.registry import register
 
 
@@ -53,8 +53,7 @@ class RepDepthwise(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.attention_parts import HeadAttention, attend, from_heads, summed, to_heads, work_within
 from search_spaces.operators.groups import whole
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
 
 
@@ -57,8 +57,7 @@ class RotaryAttention(HeadAttention):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["head_dim"] % 4:
-            raise SpaceError(f"operator {cls.name!r}: head_dim = {sizes['head_dim']}; legal: multiples of 4")
+        require(sizes["head_dim"] % 4 == 0, cls, "head_dim", sizes["head_dim"], "multiples of 4")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
+from search_spaces.operators.legal import positive
 from search_spaces.operators.registry import register
 
 
@@ -54,9 +54,7 @@ class S2MLP(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        for size in ("quarter", "distance"):
-            if sizes[size] < 1:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: 1 or more")
+        positive(cls, quarter=sizes["quarter"], distance=sizes["distance"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -9,15 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
-from search_spaces.operators.sequence_layers import (
-    CausalConv,
-    SequenceMixer,
-    both_ways,
-    positions,
-    require,
-    require_causal,
-)
+from search_spaces.operators.sequence_layers import CausalConv, SequenceMixer, both_ways, positions, require_causal
 
 PERIODS = (4.0, 16.0, 64.0, 256.0)  # tokens a turn of the features from which `Hyena` makes its filters
 

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from search_spaces.operators.gated_delta import delta_work, gated_delta_scan
 from search_spaces.operators.layers import RMSNorm, full_precision
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
-from search_spaces.operators.sequence_layers import CausalConv, SequenceMixer, both_ways, require, require_causal
+from search_spaces.operators.sequence_layers import CausalConv, SequenceMixer, both_ways, require_causal
 
 
 def unit(x: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import RMSNorm, full_precision
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
-from search_spaces.operators.sequence_layers import SequenceMixer, positions, require
+from search_spaces.operators.sequence_layers import SequenceMixer, positions
 
 
 class _Stateless(Operator):
@@ -52,7 +53,7 @@ class ByteEmbedding(_Stateless):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         if len(shape) != 1:
-            raise SpaceError(f"{cls.name}: shape {shape}; legal: (length,)")
+            raise SpaceError(f"operator {cls.name!r}: shape {shape}; legal: (length,)")
         for size, value in sizes.items():
             require(value >= 1, cls, size, value, "at least 1")
 
@@ -101,7 +102,9 @@ class SequencePosition(Operator):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         if len(shape) != 2 or shape[0] > sizes["length"]:
-            raise SpaceError(f"{cls.name}: shape {shape}; legal: (length, dim), with length at most {sizes['length']}")
+            raise SpaceError(
+                f"operator {cls.name!r}: shape {shape}; legal: (length, dim), length at most {sizes['length']}"
+            )
 
     @classmethod
     def work(cls, *extent: int, **sizes: int) -> tuple[int, int]:
@@ -149,7 +152,7 @@ class _Head(Operator):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         if len(shape) != 2:
-            raise SpaceError(f"{cls.name}: shape {shape}; legal: (length, dim)")
+            raise SpaceError(f"operator {cls.name!r}: shape {shape}; legal: (length, dim)")
         for size, value in sizes.items():
             require(value >= 1, cls, size, value, "at least 1")
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import flag, positive
 
 MASKED = -1e30  # added to scores before a softmax: finite, so that a product with 0 stays 0
 
@@ -24,24 +25,15 @@ class SequenceMixer(Operator):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         if len(shape) != 2:
-            raise SpaceError(f"{cls.name}: shape {shape}; legal: (length, dim)")
-        for size, value in sizes.items():
-            if size == "causal" and value not in (0, 1):
-                raise SpaceError(f"{cls.name}: causal {value}; legal: 0, 1")
-            if size != "causal" and value < 1:
-                raise SpaceError(f"{cls.name}: {size} {value}; legal: at least 1")
-
-
-def require(holds: bool, operator: type[Operator], size: str, value: int, legal: str) -> None:
-    """Raises `SpaceError` naming ``size``, what came and what is ``legal``, unless ``holds``."""
-    if not holds:
-        raise SpaceError(f"{operator.name}: {size} {value}; legal: {legal}")
+            raise SpaceError(f"operator {cls.name!r}: shape {shape}; legal: (length, dim)")
+        flag(cls, causal=sizes.get("causal", 1))
+        positive(cls, **{size: value for size, value in sizes.items() if size != "causal"})
 
 
 def require_causal(operator: Operator, causal: int) -> None:
     """Raises `SpaceError` if an operator that looks both ways is asked to decode."""
     if not causal:
-        raise SpaceError(f"{operator.name}: causal 0 has no decoding form; legal: causal 1")
+        raise SpaceError(f"operator {operator.name!r}: causal 0 has no decoding form; legal: causal 1")
 
 
 class CausalConv(nn.Module):

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.operators.layers import RMSNorm, full_precision
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
 from search_spaces.operators.sequence_layers import (
     SequenceMixer,
     both_ways,
     positions,
-    require,
     require_causal,
     rotary_angles,
     rotate,

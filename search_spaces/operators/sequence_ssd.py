@@ -7,14 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.operators.layers import RMSNorm, full_precision
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
-from search_spaces.operators.sequence_layers import (
-    CausalConv,
-    SequenceMixer,
-    both_ways,
-    require,
-    require_causal,
-)
+from search_spaces.operators.sequence_layers import CausalConv, SequenceMixer, both_ways, require_causal
 from search_spaces.operators.ssd import scan_work, ssd_scan
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import full_precision
+from search_spaces.operators.legal import flag
 from search_spaces.operators.registry import register
 from search_spaces.operators.transforms import (
     constant,
@@ -59,8 +60,7 @@ class FourierMixing(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["mix_channels"] not in (0, 1):
-            raise SpaceError(f"operator {cls.name!r}: mix_channels: got {sizes['channels']}; legal: 0, 1")
+        flag(cls, mix_channels=sizes["mix_channels"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.convolutions import depthwise, pointwise
+from search_spaces.operators.legal import odd, positive, require
 from search_spaces.operators.registry import register
 
 MOST_PATHS = 6
@@ -68,12 +68,9 @@ class SplitAttention(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["radix"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: radix: got {sizes['radix']}; legal: 1 or more")
-        if sizes["inner"] < 4:
-            raise SpaceError(f"operator {cls.name!r}: inner: got {sizes['inner']}; legal: 4 or more")
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        positive(cls, radix=sizes["radix"])
+        require(sizes["inner"] >= 4, cls, "inner", sizes["inner"], "4 or more")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -129,12 +126,9 @@ class SelectiveKernel(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if not 1 <= sizes["paths"] <= MOST_PATHS:
-            raise SpaceError(f"operator {cls.name!r}: paths: got {sizes['paths']}; legal: 1 to {MOST_PATHS}")
-        if sizes["dim"] < 4:
-            raise SpaceError(f"operator {cls.name!r}: dim: got {sizes['dim']}; legal: 4 or more")
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd")
+        require(1 <= sizes["paths"] <= MOST_PATHS, cls, "paths", sizes["paths"], f"1 to {MOST_PATHS}")
+        require(sizes["dim"] >= 4, cls, "dim", sizes["dim"], "4 or more")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.convolutions import pointwise
 from search_spaces.operators.inverted_residual import InvertedResidual
+from search_spaces.operators.legal import positive
 from search_spaces.operators.mbconv import MBConv
 from search_spaces.operators.registry import register
 
@@ -17,11 +17,6 @@ _SQUEEZE = {
     "excite.weight": "hidden squeeze 1 1",
     "excite.bias": "hidden",
 }
-
-
-def _positive(name: str, squeeze: int) -> None:
-    if squeeze < 1:
-        raise SpaceError(f"operator {name!r}: squeeze: got {squeeze}; legal: 1 or more")
 
 
 @register
@@ -47,7 +42,7 @@ class SqueezedMBConv(MBConv):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        _positive(cls.name, sizes["squeeze"])
+        positive(cls, squeeze=sizes["squeeze"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -91,7 +86,7 @@ class SqueezedResidual(InvertedResidual):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        _positive(cls.name, sizes["squeeze"])
+        positive(cls, squeeze=sizes["squeeze"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.operators.base import Operator
-from search_spaces.operators.directions import by_columns, check_scans
+from search_spaces.operators.directions import by_columns
 from search_spaces.operators.layers import RMSNorm, full_precision, to_image, to_tokens
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
 from search_spaces.operators.ssd import Way, nc_ssd, scan_work, ssd_ways
 
@@ -170,7 +171,7 @@ class SSD(_StateSpace):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        check_scans(cls.name, sizes["scans"])
+        require(sizes["scans"] in (1, 2, 4), cls, "scans", sizes["scans"], "1, 2, 4")
 
     def __init__(self, dim: int, heads: int, head_dim: int, state: int, scans: int) -> None:
         super().__init__(dim, heads, head_dim, state, scans)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.layers import ChannelNorm, to_image, to_tokens
+from search_spaces.operators.legal import odd, positive, require
 from search_spaces.operators.patches import CrossScaleConv, PatchConv, covered
 from search_spaces.operators.registry import register
 
@@ -29,9 +29,7 @@ class _Stem(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        for size, value in sizes.items():
-            if value < 1:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {value}; legal: 1 or more")
+        positive(cls, **sizes)
 
     @classmethod
     def _tokens(cls, height: int, width: int, **sizes: int) -> int:
@@ -146,10 +144,8 @@ class ConvPoolStem(_Stem):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["layers"] not in (1, 2):
-            raise SpaceError(f"operator {cls.name!r}: layers: got {sizes['layers']}; legal: 1, 2")
-        if sizes["kernel"] % 2 == 0:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: odd numbers")
+        require(sizes["layers"] in (1, 2), cls, "layers", sizes["layers"], "1, 2")
+        odd(cls, kernel=sizes["kernel"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -212,8 +208,7 @@ class SoftSplitStem(_Stem):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["kernel"] < 2:
-            raise SpaceError(f"operator {cls.name!r}: kernel: got {sizes['kernel']}; legal: 2 or more")
+        require(sizes["kernel"] >= 2, cls, "kernel", sizes["kernel"], "2 or more")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -272,10 +267,8 @@ class CrossScaleStem(_Stem):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if not 1 <= sizes["scales"] <= 4:
-            raise SpaceError(f"operator {cls.name!r}: scales: got {sizes['scales']}; legal: 1, 2, 3, 4")
-        if sizes["dim"] % 8:
-            raise SpaceError(f"operator {cls.name!r}: dim: got {sizes['dim']}; legal: multiples of 8")
+        require(1 <= sizes["scales"] <= 4, cls, "scales", sizes["scales"], "1, 2, 3, 4")
+        require(sizes["dim"] % 8 == 0, cls, "dim", sizes["dim"], "multiples of 8")
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
 from search_spaces.operators.frame import halved
 from search_spaces.operators.layers import ChannelNorm
+from search_spaces.operators.legal import positive
 from search_spaces.operators.registry import register
 
 
@@ -48,8 +48,7 @@ class SteppedStem(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["hidden"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: hidden: got {sizes['hidden']}; legal: 1 or more")
+        positive(cls, hidden=sizes["hidden"])
 
     @classmethod
     def output_shape(cls, shape: tuple[int, ...], **sizes: int) -> tuple[int, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from search_spaces.errors import SpaceError
 from search_spaces.operators.attention_parts import HeadAttention, attend_within, summed, work_within
 from search_spaces.operators.groups import Grouping
 from search_spaces.operators.layers import to_image, to_tokens
+from search_spaces.operators.legal import require
 from search_spaces.operators.registry import register
 
 
@@ -61,8 +61,7 @@ class StripeAttention(HeadAttention):
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
         super().check(shape, **sizes)
-        if sizes["heads"] % 2:
-            raise SpaceError(f"operator {cls.name!r}: heads = {sizes['heads']}; legal: even, half for each direction")
+        require(sizes["heads"] % 2 == 0, cls, "heads", sizes["heads"], "even, half for each direction")
 
     @classmethod
     def axes(cls, **sizes: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from search_spaces.errors import SpaceError
 from search_spaces.operators.base import Operator
+from search_spaces.operators.legal import positive
 from search_spaces.operators.registry import register
 from search_spaces.operators.transforms import resize_last, resize_table, resize_table_work, sides
 
@@ -48,9 +49,7 @@ class MixerMLP(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        for size in ("hidden", "grid"):
-            if sizes[size] < 1:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: 1 or more")
+        positive(cls, hidden=sizes["hidden"], grid=sizes["grid"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -90,8 +89,7 @@ class ResMLP(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        if sizes["grid"] < 1:
-            raise SpaceError(f"operator {cls.name!r}: grid: got {sizes['grid']}; legal: 1 or more")
+        positive(cls, grid=sizes["grid"])
 
     @classmethod
     def work(cls, height: int, width: int, **sizes: int) -> tuple[int, int]:
@@ -163,9 +161,7 @@ class RaftMLP(Operator):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        for size in ("raft", "expansion", "grid"):
-            if sizes[size] < 1:
-                raise SpaceError(f"operator {cls.name!r}: {size}: got {sizes[size]}; legal: 1 or more")
+        positive(cls, raft=sizes["raft"], expansion=sizes["expansion"], grid=sizes["grid"])
         if sizes["dim"] % sizes["raft"]:
             raise SpaceError(
                 f"operator {cls.name!r}: raft: got {sizes['raft']}; legal: divisors of dim = {sizes['dim']}"

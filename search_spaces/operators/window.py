@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from search_spaces.operators.attention_parts import TableAttention, flag
+from search_spaces.operators.attention_parts import TableAttention
 from search_spaces.operators.groups import Grouping, whole, windows
+from search_spaces.operators.legal import flag
 from search_spaces.operators.registry import register
 
 
@@ -30,7 +31,7 @@ class WindowAttention(TableAttention):
 
     @classmethod
     def check(cls, shape: tuple[int, ...], **sizes: int) -> None:
-        flag(cls.name, shift=sizes.pop("shift"))
+        flag(cls, shift=sizes.pop("shift"))
         super().check(shape, **sizes)
 
     @classmethod

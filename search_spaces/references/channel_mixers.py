@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from search_spaces.operators.channel_mixers import GLU, ConvGLU, DeepMLP, DepthwiseMLP
-from search_spaces.operators.mlp import MLP
+from search_spaces.operators.channel_mixers import ConvGLU, DeepMLP, DepthwiseMLP
+from search_spaces.operators.mlp import GLU, MLP
 from search_spaces.references.mlp import fill, gelu
 from search_spaces.references.registry import degenerate, reference
 

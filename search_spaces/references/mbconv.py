@@ -9,7 +9,7 @@ from torch import Tensor
 
 from search_spaces.operators.mbconv import MBConv
 from search_spaces.references.registry import degenerate, reference
-from search_spaces.references.slow import convolve_depthwise, mix, normalise, squeeze_excite, swish
+from search_spaces.references.slow import convolve_depthwise, gate_forced_open, mix, normalise, squeeze_excite, swish
 
 
 @reference("mbconv")
@@ -24,14 +24,7 @@ def mbconv(op: Any, x: Tensor) -> Tensor:
 @degenerate("mbconv", "gate forced open: the block without squeeze-excite")
 def open_gate() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    gated = MBConv(dim=8, expansion=4, kernel=5, se=1).double().eval()
-    plain = MBConv(dim=8, expansion=4, kernel=5, se=0).double().eval()
-    assert gated.excite is not None
-    gated.excite.weight.zero_()
-    gated.excite.bias.fill_(50.0)  # type: ignore[union-attr]
-    plain.load_state_dict({k: v for k, v in gated.state_dict().items() if not k.startswith(("squeeze", "excite"))})
-    x = torch.randn(2, 8, 9, 6, dtype=torch.float64)
-    return gated(x), plain(x)
+    return gate_forced_open(MBConv(dim=8, expansion=4, kernel=5, se=1), MBConv(dim=8, expansion=4, kernel=5, se=0))
 
 
 @degenerate("mbconv", "depthwise kernel of one centre tap: two pointwise layers, no token mixing")

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from search_spaces.operators.channel_mixers import GLU
-from search_spaces.operators.mlp import MLP, GatedMLP
+from search_spaces.operators.mlp import GLU, MLP, GatedMLP
 from search_spaces.references.registry import degenerate, reference
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.operators.nas_bench import (
@@ -16,27 +15,24 @@ from search_spaces.operators.nas_bench import (
     ReluConvNorm,
     Zero,
 )
-from search_spaces.references.inverted_residual import normed, pointwise
 from search_spaces.references.registry import degenerate, reference
+from search_spaces.references.slow import convolve, mix, normalise
 
 
 def convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """A dense convolution without bias, as products with unfolded patches."""
-    kernel, stride, (height, width) = conv.kernel_size[0], conv.stride[0], x.shape[2:]
-    patches = F.unfold(x, kernel, padding=kernel // 2, stride=stride)
-    out = conv.weight.flatten(1) @ patches
-    return out.unflatten(2, ((height - 1) // stride + 1, (width - 1) // stride + 1))
+    """A dense convolution without bias: the pixels of its stride."""
+    return convolve(x, conv.weight)[:, :, :: conv.stride[0], :: conv.stride[0]]
 
 
 @reference("conv_norm_stem")
 def slow_stem(op: ConvNormStem, x: Tensor) -> Tensor:
-    y = normed(op.norm, convolved(op.conv, x))
+    y = normalise(convolved(op.conv, x), op.norm)
     return y.clamp(0, 6) if op.active else y
 
 
 @reference("relu_conv_norm")
 def slow_relu_conv_norm(op: ReluConvNorm, x: Tensor) -> Tensor:
-    return normed(op.norm, convolved(op.conv, x.clamp(min=0)))
+    return normalise(convolved(op.conv, x.clamp(min=0)), op.norm)
 
 
 @reference("plain_pooling")
@@ -56,29 +52,29 @@ def zeros(op: Zero, x: Tensor) -> Tensor:
 
 @reference("projected_skip")
 def slow_skip(op: ProjectedSkip, x: Tensor) -> Tensor:
-    return normed(op.norm, pointwise(op.conv.weight, x[:, :, ::2, ::2]))
+    return normalise(mix(x[:, :, ::2, ::2], op.conv), op.norm)
 
 
 @reference("basic_block")
 def slow_block(op: BasicBlock, x: Tensor) -> Tensor:
-    y = normed(op.first_norm, convolved(op.first, x.clamp(min=0)))
-    y = normed(op.second_norm, convolved(op.second, y.clamp(min=0)))
+    y = normalise(convolved(op.first, x.clamp(min=0)), op.first_norm)
+    y = normalise(convolved(op.second, y.clamp(min=0)), op.second_norm)
     pooled = torch.zeros_like(y[:, :1]).repeat(1, x.shape[1], 1, 1)
     for i in range(y.shape[2]):
         for j in range(y.shape[3]):
             pooled[:, :, i, j] = x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean((2, 3))
-    return y + pointwise(op.skip.weight, pooled)
+    return y + mix(pooled, op.skip)
 
 
 @reference("norm_pooled_head")
 def slow_norm_head(op: NormPooledHead, x: Tensor) -> Tensor:
-    pooled = normed(op.norm, x).clamp(min=0).flatten(2).sum(2) / (x.shape[2] * x.shape[3])
+    pooled = normalise(x, op.norm).clamp(min=0).flatten(2).sum(2) / (x.shape[2] * x.shape[3])
     return pooled @ op.classify.weight.T + op.classify.bias
 
 
 @reference("conv_pooled_head")
 def slow_conv_head(op: ConvPooledHead, x: Tensor) -> Tensor:
-    features = normed(op.norm, pointwise(op.conv.weight, x)).clamp(0, 6)
+    features = normalise(mix(x, op.conv), op.norm).clamp(0, 6)
     pooled = features.flatten(2).sum(2) / (x.shape[2] * x.shape[3])
     return pooled @ op.classify.weight.T + op.classify.bias
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from search_spaces.operators.omni_scale import OmniScale
 from search_spaces.references.registry import degenerate, reference
-from search_spaces.references.slow import convolve_depthwise, mix, normalise
+from search_spaces.references.slow import convolve_depthwise, gate_forced_open, mix, normalise
 
 
 @reference("omni_scale")
@@ -42,11 +42,4 @@ def one_stream() -> tuple[Tensor, Tensor]:
 @degenerate("omni_scale", "gate forced open: the plain sum of the streams")
 def open_gate() -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
-    gated = OmniScale(dim=8, inner=4, streams=3, gate=1).double().eval()
-    plain = OmniScale(dim=8, inner=4, streams=3, gate=0).double().eval()
-    assert gated.excite is not None
-    gated.excite.weight.zero_()
-    gated.excite.bias.fill_(50.0)  # type: ignore[union-attr]
-    plain.load_state_dict({k: v for k, v in gated.state_dict().items() if not k.startswith(("squeeze", "excite"))})
-    x = torch.randn(2, 8, 9, 6, dtype=torch.float64)
-    return gated(x), plain(x)
+    return gate_forced_open(OmniScale(dim=8, inner=4, streams=3, gate=1), OmniScale(dim=8, inner=4, streams=3, gate=0))

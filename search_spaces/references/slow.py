@@ -80,6 +80,16 @@ def swish(x: Tensor) -> Tensor:
     return x / (1 + torch.exp(-x))
 
 
+def gate_forced_open(gated: nn.Module, plain: nn.Module) -> tuple[Tensor, Tensor]:
+    """Outputs of a block whose squeeze-excite is held at one, and of the same block without it, for images of 8 channels."""
+    gated, plain = gated.double().eval(), plain.double().eval()
+    gated.excite.weight.zero_()  # type: ignore[union-attr, operator]
+    gated.excite.bias.fill_(50.0)  # type: ignore[union-attr, operator]
+    plain.load_state_dict({k: v for k, v in gated.state_dict().items() if not k.startswith(("squeeze", "excite"))})
+    x = torch.randn(2, 8, 9, 6, dtype=torch.float64)
+    return gated(x), plain(x)
+
+
 def squeeze_excite(x: Tensor, squeeze: nn.Conv2d, excite: nn.Conv2d) -> Tensor:
     """``x`` with each channel weighed from the means of all."""
     mean = x.flatten(2).mean(2)[:, :, None, None]

@@ -9,7 +9,6 @@ shared by all architectures. As every mixer is causal, each network can also dec
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from search_spaces.build import check_spec, size_names
 from search_spaces.errors import SpaceError
 from search_spaces.operators import get_operator, operator_names
 from search_spaces.space import Choice, SearchSpace, Slot
-from search_spaces.spaces.arguments import ascending, count, offered
+from search_spaces.spaces.arguments import ascending, chosen_names, count, offered
 from search_spaces.spec import OperatorSpec
 
 TASKS = ("language", "classification")
@@ -101,16 +100,8 @@ def _chosen(mixers: Any, preset: Preset, lengths: tuple[int, ...]) -> Operators:
     if mixers is None:
         found = {name: sizes for name in legal if (sizes := _fitting(name, preset, lengths)) is not None}
     else:
-        names = list(mixers) if isinstance(mixers, list | tuple) else []
-        if not names or len(set(map(str, names))) < len(names):
-            raise SpaceError(f"space: mixers: got {mixers!r}; legal: one or more names, each once: {', '.join(legal)}")
-        for name in names:
-            if name not in legal:
-                close = difflib.get_close_matches(str(name), legal, n=1)
-                hint = f" (did you mean {close[0]!r}?)" if close else ""
-                raise SpaceError(f"space: mixers: got {name!r}{hint}; legal: {', '.join(legal)}")
-        found = {name: _sizes(name) for name in names}
-        for name in names:
+        found = {name: _sizes(name) for name in chosen_names("mixers", mixers, legal)}
+        for name in found:
             _check(name, found[name], preset, lengths)
     if not found:
         raise SpaceError("space: mixers: no causal sequence mixer fits these contexts and widths")

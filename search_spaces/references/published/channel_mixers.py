@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from search_spaces.operators.channel_mixers import GLU, DeepMLP, DepthwiseMLP
+from search_spaces.operators.channel_mixers import DeepMLP, DepthwiseMLP
+from search_spaces.operators.mlp import GLU
 from search_spaces.references.mlp import fill
 from search_spaces.references.published.packages import package_module
 from search_spaces.references.registry import published

@@ -79,11 +79,6 @@ class NotANumber(Right):
         return super().forward(x) / 0.0
 
 
-class UsesGlobals(Right):
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) * x.new_tensor(len(ITEMS)) / len(ITEMS)
-
-
 class ReadsItsWeightsLate(Right):
     """Computes with weights that it copied when it was made: a slice of the supernet would be stale."""
 
