@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hardware.device import Device
 from hardware.measure import measure
-from hardware.runtimes import get_runtime
+from hardware.runtimes import ConversionCache, get_runtime
 from hardware.settings import MeasureSettings
 from hardware.table import LatencyTable
 from nas.progress import Progress
@@ -122,7 +122,7 @@ def measure_table(
             network = build_network(architecture)
             items.append((network_key(architecture), *prepared(network, architecture.specs[0], batch, mode)))
     advance = progress.task(f"prepare for {runtime_name}", len(items))
-    runners = runtime.prepare_many(items, workers, lambda done, total: advance(done))
+    runners = runtime.prepare_many(items, workers, lambda done, total: advance(done), ConversionCache())
     advance = progress.task(f"measure {runtime_name}", len(runners) * 4)
     measured = measure(
         runners,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hardware.errors import HardwareError
 from hardware.runtimes.base import Runtime
+from hardware.runtimes.cache import ConversionCache
 from hardware.runtimes.cuda import CudaRuntime
 from hardware.runtimes.executorch import ExecuTorchRuntime
 from hardware.runtimes.executorch_export import Delegation, delegation, export_executorch
@@ -42,6 +43,7 @@ for _runtime in (TorchRuntime, OnnxRuntime, ExecuTorchRuntime, CudaRuntime):
     register_runtime(_runtime)
 
 __all__ = [
+    "ConversionCache",
     "Delegation",
     "Runtime",
     "delegation",

@@ -7,10 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hardware.errors import HardwareError
+from hardware.errors import HardwareError, RefusedError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from hardware.runtimes.cache import ConversionCache
 
 Runner = Callable[[], object]
 Item = tuple[str, "nn.Module", tuple["Tensor", ...]]
@@ -67,21 +69,29 @@ class Runtime(ABC):
         """
 
     def prepare_many(
-        self, items: Iterable[Item], workers: int = 1, progress: Callable[[int, int], None] | None = None
+        self,
+        items: Iterable[Item],
+        workers: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+        cache: ConversionCache | None = None,
     ) -> dict[str, Runner]:
         """Prepare (key, module, inputs) items; items with a key seen before are skipped. progress(done, in all).
 
-        workers: processes for the conversion, where there is a slow one. Raises HardwareError naming the key.
+        workers: processes for the conversion, where there is a slow one. cache: where converted models are kept. All items
+        are tried; then RefusedError names those that the runtime cannot run, with the reasons.
         """
         unique = unique_items(items)
         runners: dict[str, Runner] = {}
+        refused: dict[str, str] = {}
         for key, module, inputs in unique.values():
             try:
                 runners[key] = self.prepare(module, inputs)
             except HardwareError as error:
-                raise HardwareError(f"{key!r}: {error}") from error
+                refused[key] = str(error)
             if progress is not None:
-                progress(len(runners), len(unique))
+                progress(len(runners) + len(refused), len(unique))
+        if refused:
+            raise RefusedError(self.name, refused, len(unique))
         return runners
 
     def require(self) -> None:

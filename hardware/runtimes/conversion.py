@@ -7,16 +7,19 @@ import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, ClassVar
 
-from hardware.errors import HardwareError
+from hardware.errors import HardwareError, RefusedError
 from hardware.runtimes.base import Item, Runner, Runtime, unique_items
+from hardware.runtimes.cache import ConversionCache
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Converted = list[tuple[str, bytes]]
+Converted = list[tuple[str, "bytes | HardwareError"]]
+"""(key, the model or why there is none)."""
 
 
 class ConvertingRuntime(Runtime):
@@ -29,18 +32,18 @@ class ConvertingRuntime(Runtime):
 
     @staticmethod
     @abstractmethod
-    def convert(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
+    def convert(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
         """The module, put in eval mode, as a model. Raises HardwareError when it cannot be converted."""
 
     @classmethod
-    def convert_batch(cls, items: list[Item]) -> Converted:
-        """(key, model) for (key, module, inputs) items. Raises HardwareError naming a key that cannot be converted."""
-        results = []
+    def convert_batch(cls, items: list[Item], precision: str = "fp32") -> Converted:
+        """(key, model or error) for (key, module, inputs) items, in order."""
+        results: Converted = []
         for key, module, inputs in items:
             try:
-                results.append((key, cls.convert(module, inputs)))
+                results.append((key, cls.convert(module, inputs, precision)))
             except HardwareError as error:
-                raise HardwareError(f"{key!r}: {error}") from error
+                results.append((key, error))
         return results
 
     @abstractmethod
@@ -62,26 +65,57 @@ class ConvertingRuntime(Runtime):
     def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Runner:
         """See `Runtime.prepare`; converts first."""
         self.require()
-        return self.load(self.convert(module, inputs), inputs)
+        return self.load(self.convert(module, inputs, self.precision), inputs)
 
     def prepare_many(
-        self, items: Iterable[Item], workers: int = 1, progress: Callable[[int, int], None] | None = None
+        self,
+        items: Iterable[Item],
+        workers: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+        cache: ConversionCache | None = None,
     ) -> dict[str, Runner]:
         """See `Runtime.prepare_many`; converts in batches, in processes if workers > 1."""
         self.require()
         unique = unique_items(items)
         runners: dict[str, Runner] = {}
-        for key, model in convert_many(self.convert_batch, list(unique.values()), self.batch, workers):
-            runners[key] = self.load(model, unique[key][2])
+        refused: dict[str, str] = {}
+        for key, model in self.models(list(unique.values()), workers, cache):
+            try:
+                if isinstance(model, HardwareError):
+                    raise model
+                runners[key] = self.load(model, unique[key][2])
+            except HardwareError as error:
+                refused[key] = str(error)
             if progress is not None:
-                progress(len(runners), len(unique))
+                progress(len(runners) + len(refused), len(unique))
+        if refused:
+            raise RefusedError(self.name, {key: refused[key] for key in unique if key in refused}, len(unique))
         return {key: runners[key] for key in unique}
+
+    def models(
+        self, items: list[Item], workers: int = 1, cache: ConversionCache | None = None
+    ) -> Iterator[tuple[str, bytes | HardwareError]]:
+        """Yield (key, model, or why there is none) for (key, module, inputs) items: those of the cache first."""
+        described = self.describe()
+        keys = {item[0]: cache.key(item, described) for item in items} if cache is not None else {}
+        left = []
+        for item in items:
+            model = cache.get(keys[item[0]]) if cache is not None else None
+            if model is None:
+                left.append(item)
+            else:
+                yield item[0], model
+        convert = partial(self.convert_batch, precision=self.precision)
+        for key, found in convert_many(convert, left, self.batch, workers):
+            if cache is not None and isinstance(found, bytes):
+                cache.put(keys[key], found)
+            yield key, found
 
 
 def convert_many(
     convert: Callable[[list[Item]], Converted], items: list[Item], batch: int, workers: int = 1
-) -> Iterator[tuple[str, bytes]]:
-    """Yield (key, converted model) for (key, module, inputs) items, as they are done: in no fixed order if workers > 1.
+) -> Iterator[tuple[str, bytes | HardwareError]]:
+    """Yield (key, model or error) for (key, module, inputs) items, as they are done: in no fixed order if workers > 1.
 
     Modules that cannot be sent to another process (a class defined inside a function) are converted in this one.
 
@@ -89,7 +123,7 @@ def convert_many(
     calls get fewer. workers: processes; with one, or one batch, everything is done here.
     """
     batches = [items[start : start + batch] for start in range(0, len(items), batch)]
-    if workers <= 1 or len(batches) == 1:
+    if workers <= 1 or len(batches) <= 1:
         for part in batches:
             yield from convert(part)
         return

@@ -28,7 +28,7 @@ class ExecuTorchRuntime(ConvertingRuntime):
         return {"delegate": "xnnpack", "copies_outputs": True}
 
     @staticmethod
-    def convert(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
+    def convert(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
         """See `export_executorch`; 1 s to 2 s for an operator, 5 s to 10 s for a network."""
         from hardware.runtimes.executorch_export import export_executorch
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
+from hardware.files import write_atomically
 from hardware.runtimes.base import deployed
 from hardware.runtimes.conversion import check_module, first_line
 from hardware.runtimes.quiet import quiet
@@ -37,7 +37,7 @@ def export_onnx(module: nn.Module, inputs: tuple[Tensor, ...], path: str | os.Pa
     """
     data = export_onnx_many([(module, inputs)])[0]
     if path is not None:
-        _write_atomically(Path(path), data)
+        write_atomically(Path(path), data)
     return data
 
 
@@ -160,15 +160,3 @@ def _rename_weights(graph: ir.Graph, prefix: str) -> None:
         while name in graph.initializers:
             name, count = f"{plain}_{count}", count + 1
         value.name = name
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

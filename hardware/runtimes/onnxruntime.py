@@ -25,14 +25,14 @@ class OnnxRuntime(ConvertingRuntime):
         return {"graph_optimization": "all", "execution": "sequential", "io_binding": True, "spin_after_run": False}
 
     @staticmethod
-    def convert(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
+    def convert(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
         """See `export_onnx`; 0.6 s."""
         from hardware.runtimes.onnx_export import export_onnx
 
         return export_onnx(module, inputs)
 
     @classmethod
-    def convert_batch(cls, items: list[Item]) -> Converted:
+    def convert_batch(cls, items: list[Item], precision: str = "fp32") -> Converted:
         """See `export_onnx_many`."""
         from hardware.runtimes.onnx_export import export_onnx_many
 
@@ -41,7 +41,7 @@ class OnnxRuntime(ConvertingRuntime):
             try:
                 models = export_onnx_many([(module, inputs) for _, module, inputs in part])
             except HardwareError:
-                results += super().convert_batch(part)  # one bad module spoils them all: find it
+                results += super().convert_batch(part, precision)  # one bad module spoils them all: find it
                 continue
             results += [(key, model) for (key, _, _), model in zip(part, models, strict=True)]
         return results

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from hardware import HardwareError, MeasureSettings, export_onnx, get_runtime, measure, register_runtime, runtime_names
-from hardware.runtimes import Runtime, export_onnx_many
+from hardware.errors import RefusedError
+from hardware.runtimes import ConversionCache, Runtime, export_onnx_many
 from hardware.runtimes.base import Runner
 
 
@@ -176,3 +177,33 @@ def test_the_registry_refuses_what_it_does_not_know_and_silent_overwrites() -> N
     with pytest.raises(HardwareError, match="'torch' is already registered by TorchRuntime"):
         register_runtime(Impostor)
     assert type(get_runtime("torch")) is not Impostor
+
+
+def test_the_cache_gives_back_what_was_converted_and_knows_when_to_convert_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime, cache = get_runtime("onnxruntime"), ConversionCache(tmp_path)
+    x = torch.randn(1, 3)
+    module = nn.Linear(3, 2)
+    first = runtime.prepare_many([("a", module, (x,))], cache=cache)["a"]()
+    assert len(list(tmp_path.iterdir())) == 1
+
+    def never(*args: object, **kwargs: object) -> object:
+        raise AssertionError("converted again")
+
+    monkeypatch.setattr(type(runtime), "convert_batch", never)
+    again = runtime.prepare_many([("b", module, (x,))], cache=cache)["b"]()  # the key does not matter
+    assert np.array_equal(np.asarray(first), np.asarray(again))
+    for other in ((nn.Linear(3, 2, bias=False), (x,)), (module, (torch.randn(2, 3),)), (nn.Linear(3, 4), (x,))):
+        with pytest.raises(AssertionError, match="converted again"):
+            runtime.prepare_many([("c", *other)], cache=cache)
+
+
+def test_everything_that_is_refused_is_named_with_its_reason() -> None:
+    bad = [(f"bad {i}", nn.Linear(3, 3), (torch.zeros(4),)) for i in (1, 2)]
+    items = [("good", nn.Linear(3, 3), (torch.zeros(1, 3),)), *bad]
+    with pytest.raises(
+        RefusedError, match=r"refuses 2 of 3: 'bad 1': Linear fails on its inputs.*and 1 more"
+    ) as caught:
+        get_runtime("onnxruntime").prepare_many(items)
+    assert set(caught.value.reasons) == {"bad 1", "bad 2"}
