@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hardware.errors import HardwareError, RefusedError
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
 Runner = Callable[[], object]
 Item = tuple[str, "nn.Module", tuple["Tensor", ...]]
+
+
+@dataclass(frozen=True)
+class KernelTime:
+    """One kernel of a profile: the runtime's name for the node, the kind of work, and ms a run."""
+
+    name: str
+    kind: str
+    ms: float
 
 
 class Runtime(ABC):
@@ -93,6 +103,18 @@ class Runtime(ABC):
         if refused:
             raise RefusedError(self.name, refused, len(unique))
         return runners
+
+    def profile(self, module: nn.Module, inputs: tuple[Tensor, ...], runs: int = 50) -> list[KernelTime]:
+        """Where the time of one run goes by the runtime's own profiler, longest first; profiling slows the run itself.
+
+        Raises HardwareError when the module cannot be run, or the runtime has no profiler.
+        """
+        raise HardwareError(f"runtime {self.name!r} has no profiler of its own")
+
+    def memory_bytes(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> int | None:
+        """Peak bytes of the memory that the runtime plans or reports for the activations of one run, weights left out;
+        None where it reports none. Raises HardwareError when the module cannot be run."""
+        return None
 
     def require(self) -> None:
         """Raise HardwareError with the reason when the runtime cannot be used here."""
