@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hardware.errors import HardwareError
+from hardware.nvml import SLOWED, gpu_state
 
 KINDS = ("cpu", "cuda")
 
@@ -52,12 +53,17 @@ class Device:
 def conditions(threads: int = 1) -> dict[str, Any]:
     """The state of this machine now: UTC time, load, governor, clocks, usable cores, GPU state; with warnings.
 
-    A 1-minute load above `threads` + 1 means that others are computing too; that is a warning, not an error.
+    A 1-minute load above `threads` + 1 means that others are computing too, and power caps or heat hold a GPU's clocks
+    down; those are warnings, not errors.
     """
     load = _load_1min()
     warnings = []
     if load is not None and load > threads + 1:
         warnings.append(f"the 1-minute load was {load:.1f} with {threads} thread(s) under test: others computed too")
+    gpu = gpu_state()
+    slowed = SLOWED.intersection((gpu or {}).get("clock_reasons") or ())
+    if slowed:
+        warnings.append(f"the GPU's clocks were held down: {', '.join(sorted(slowed))}")
     return {
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_1min": load,
@@ -65,7 +71,7 @@ def conditions(threads: int = 1) -> dict[str, Any]:
         "cpu_mhz": _number(_cpu_info().get("cpu MHz")),
         "cores_usable": _cores_usable(),
         "openmp_wait_policy": os.environ.get("OMP_WAIT_POLICY"),  # how threads wait: decides latencies with several
-        "gpu": _gpu_state(),
+        "gpu": gpu,
         "warnings": warnings,
     }
 
@@ -108,25 +114,9 @@ def _local_gpu() -> Device:
         "cudnn": torch.backends.cudnn.version(),
         "os": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "state": _gpu_state(),
+        "state": gpu_state(),
     }
     return Device(properties.name, "cuda", description)
-
-
-def _gpu_state() -> dict[str, Any] | None:
-    """SM clock, temperature and power, None where no GPU is in use by this process or the reading fails."""
-    import sys
-
-    torch = sys.modules.get("torch")  # a run that never imported torch uses no GPU through it
-    if torch is None or not torch.cuda.is_available():
-        return None
-    state: dict[str, Any] = {}
-    for name, key in (("clock_rate", "sm_mhz"), ("temperature", "temperature_c"), ("power_draw", "power_mw")):
-        try:
-            state[key] = getattr(torch.cuda, name)()
-        except Exception:  # the management library is optional, and drivers refuse some readings
-            state[key] = None
-    return state
 
 
 def _nvidia_driver() -> str | None:

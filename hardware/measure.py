@@ -31,6 +31,7 @@ def measure(
     sentinel: Runner | None = None,
     progress: Callable[[int, int], None] | None = None,
     threads: int = 1,
+    state: Callable[[int], dict[str, Any]] = conditions,
     clock: Clock = time.perf_counter,
 ) -> MeasurementList:
     """Time every runner; one Measurement a runner, in the order given.
@@ -42,14 +43,15 @@ def measure(
 
     runners: key -> call without arguments that runs once. sentinel: a fixed runner of its own; without one, the
     candidate whose warm time is the middle one serves. progress: called with (slots done, slots in all). threads: how
-    many threads the runners use, for the check of the machine's load. clock: seconds, monotonic.
+    many threads the runners use, for the check of the machine's load. state: threads -> the state of the machine that is
+    timed, read before and after. clock: seconds, monotonic.
     Raises HardwareError for no runners, a runner that fails, or times that are not above zero.
     """
     if not runners:
         raise HardwareError("runners is empty; at least one candidate is needed")
     settings = settings or MeasureSettings()
     began = time.monotonic()
-    before = conditions(threads)
+    before = state(threads)
     watches = [Stopwatch(key, runner, clock) for key, runner in runners.items()]
     total, done = len(watches) * (settings.rounds + 1), 0
 
@@ -74,7 +76,7 @@ def measure(
                     step()
 
     measurements = [_summarise(watch, slots) for watch, slots in zip(watches, rounds, strict=True)]
-    after = conditions(threads)
+    after = state(threads)
     record: dict[str, Any] = {
         "settings": settings.to_json(),
         "start": before,

@@ -139,7 +139,7 @@ class LatencyTable:
         return cls(header, operators, networks)
 
     def _changed(self, **frames: pd.DataFrame) -> LatencyTable:
-        header = {**self.header, "validation": None}
+        header = {**self.header, "validation": None, "check": None}
         return LatencyTable(header, frames.get("operators", self.operators), frames.get("networks", self.networks))
 
 

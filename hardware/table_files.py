@@ -40,6 +40,7 @@ _HEADER_TYPES: dict[str, tuple[type, ...]] = {
     "validation": (dict, type(None)),
     "space": (dict, type(None)),
 }
+VERDICTS = ("true", "drifted", "stale")
 _VALIDATION_KEYS = ("mape", "within_10", "spearman", "kendall", "networks")
 
 
@@ -62,6 +63,15 @@ def check_header(header: Any, where: str) -> None:
     for key in ("schema_version", "threads", "batch"):
         if header[key] < 1:
             raise HardwareError(f"{where}: key {key!r} must be at least 1, got {header[key]}")
+    check = header.get("check")
+    if check is not None and not (
+        isinstance(check, dict)
+        and check.get("verdict") in VERDICTS
+        and isinstance(check.get("drift"), _NUMBER)
+        and isinstance(check.get("changed"), list)
+        and isinstance(check.get("time_utc"), str)
+    ):
+        raise HardwareError(f"{where}: key 'check' must be what `nas profile --check` writes, got {check!r}")
     try:
         Device.from_json(header["device"])
     except HardwareError as error:

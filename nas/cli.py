@@ -12,6 +12,7 @@ from rich.console import Console
 
 from nas.bench.cli import app as bench_app
 from nas.catalogue.cli import check_operator, operators, spaces_app
+from nas.latency.cli import devices_app, latency, profile
 
 app = typer.Typer(
     name="nas",
@@ -23,8 +24,11 @@ app = typer.Typer(
 )
 app.add_typer(bench_app, name="bench")
 app.add_typer(spaces_app, name="spaces")
+app.add_typer(devices_app, name="devices")
 app.command()(operators)
 app.command()(check_operator)
+app.command()(profile)
+app.command()(latency)
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a packaged job (quickstart, fashion-mnist) or a file")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, made by `nas run`")]
@@ -130,48 +134,6 @@ def front(
 
 
 @app.command()
-def latency(
-    architectures: Annotated[
-        Path, typer.Argument(metavar="ARCHITECTURES", help="JSON file: one architecture or a list")
-    ],
-    table: Annotated[
-        list[Path], typer.Option("--table", help="a latency table or a run directory; repeat for more devices")
-    ],
-    as_json: AsJson = False,
-) -> None:
-    """Predict the latency of one architecture, or of a file of them, on one or more devices, with 90 % intervals."""
-    from nas.query import latency_rows, print_latency, read_architectures
-
-    rows = latency_rows(read_architectures(architectures), table)
-    print_latency(rows, as_json, Console())
-
-
-@app.command()
-def profile(
-    space: Annotated[str, typer.Option(help="search space, e.g. hybrid-vision/tiny; `nas spaces` lists them")],
-    runtime: Annotated[str, typer.Option(help="what runs the operators; `nas devices` lists them")],
-    out: Annotated[Path, typer.Option(help="folder of the new table")],
-    threads: Annotated[int, typer.Option(min=1, help="threads of the runtime")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="images or sequences a call")] = 1,
-    mode: Annotated[str, typer.Option(help="a call: forward (whole inputs), or decode (one token)")] = "forward",
-    operators: Annotated[int, typer.Option(min=1, help="operator specs to measure")] = 300,
-    fit: Annotated[int, typer.Option(min=20, help="whole networks that fit the correction")] = 40,
-    validate: Annotated[int, typer.Option(min=30, help="other whole networks that judge the table")] = 50,
-    resolution: Annotated[list[int] | None, typer.Option(help="input side; repeat for more")] = None,
-    context: Annotated[list[int] | None, typer.Option(help="tokens a sequence; repeat for more")] = None,
-    in_channels: Annotated[int | None, typer.Option(help="channels of the images")] = None,
-    classes: Annotated[int | None, typer.Option(help="classes")] = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Measure a latency table for a space on this machine, and validate it on whole networks it was not fitted to."""
-    from nas.query import profile_space
-
-    settings = {"threads": threads, "batch": batch, "operators": operators, "fit": fit, "validate": validate}
-    shape = {"resolutions": resolution, "context": context, "in_channels": in_channels, "classes": classes}
-    profile_space(space, runtime, mode, out, settings, shape, dry_run, Console())
-
-
-@app.command()
 def export(
     run: RunArgument,
     member: Annotated[
@@ -203,17 +165,9 @@ def export(
 
 
 @app.command()
-def devices(as_json: AsJson = False) -> None:
-    """List this machine's devices and the runtimes that work on them."""
-    from nas.query import print_devices
-
-    print_devices(as_json, Console())
-
-
-@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed and what works, by trying it."""
-    from nas.query import print_doctor
+    from nas.latency.devices import print_doctor
 
     if not print_doctor(as_json, Console()):
         raise typer.Exit(1)

@@ -134,10 +134,15 @@ def space_definition(job: Job) -> dict[str, Any]:
 
 
 def _device_problems(key: str, device: DeviceSection) -> Iterator[Problem]:
-    from hardware.runtimes import runtime_names
+    from hardware.hosts import LOCAL, device_files
+    from hardware.runtimes import runtime_names, runtime_precisions
 
     if device.runtime not in runtime_names():
         yield f"{key}.runtime", device.runtime, one_of(list(runtime_names()), device.runtime)
+    elif device.precision not in (legal := runtime_precisions(device.runtime)):
+        yield f"{key}.precision", device.precision, one_of(list(legal), device.precision)
+    if device.device not in (known := (LOCAL, *device_files())):
+        yield f"{key}.device", device.device, one_of(list(known), device.device)
     if device.table is None:
         return
     if not os.path.exists(device.table):

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hardware.runtimes import get_runtime
+from hardware.hosts import open_host
 from hardware.table import LatencyTable
 from nas.data import load_data
 from nas.export.step import export_step
 from nas.job import DeviceSection, Job, same_conditions
-from nas.profile import measure_table, plan_profile
+from nas.latency.profile import measure_table, plan_profile
 from nas.progress import Progress
 from nas.report.step import report_step
 from nas.run import RunDirectory
@@ -54,7 +54,8 @@ def check_job(job: Job) -> None:
     limits. Raises HardwareError or JobError."""
     for device in job.devices:
         if device.table is None:
-            get_runtime(device.runtime, device.precision, device.threads).require()
+            with open_host(device.device) as host:
+                host.runtime(device.runtime, device.precision, device.threads).require()
     limited = [d for d in job.devices if d.table is not None and d.max_latency_ms is not None]
     if limited:
         space = space_of(job, load_data(job.data))
@@ -94,17 +95,19 @@ def profile_step(session: Session) -> None:
                 plan = plan_profile(
                     session.space, settings.operators, settings.fit_networks, settings.validate_networks, job.seed
                 )
-                table = measure_table(
-                    session.space,
-                    device.runtime,
-                    plan,
-                    session.progress,
-                    precision=device.precision,
-                    threads=device.threads,
-                    batch=device.batch,
-                    mode=device.mode,
-                    workers=job.threads,
-                )
+                with open_host(device.device, session.progress.say) as host:
+                    table = measure_table(
+                        session.space,
+                        device.runtime,
+                        plan,
+                        session.progress,
+                        host=host,
+                        precision=device.precision,
+                        threads=device.threads,
+                        batch=device.batch,
+                        mode=device.mode,
+                        workers=job.threads,
+                    )
                 torch.set_num_threads(job.threads)
             LatencyPredictor(session.space, table)  # a table that does not fit the space must not be stored
             table.save(run.file(table_folder(device)))

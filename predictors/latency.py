@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,10 @@ class LatencyPredictor:
     networks the prediction is the plain sum and the interval is nan. All is refitted from the table,
     deterministically.
 
-    Raises PredictorError when an operator of the space was never measured, or the table has a key that cannot be read.
+    A table whose last check found a drift has wider intervals by that drift; a stale one is refused.
+
+    Raises PredictorError when an operator of the space was never measured, the table has a key that cannot be read, or it is
+    stale.
     """
 
     def __init__(self, space: SearchSpace, table: LatencyTable) -> None:
@@ -57,7 +60,9 @@ class LatencyPredictor:
         used = self._operators.ms(space.specs())
         self._estimated = sum(not self._operators.is_measured(spec) for spec in used) / max(len(used), 1)
         fit, fit_ms = self._networks(table, "fit")
-        self._correction = choose(self._sums_of(fit), fit_ms)
+        correction = choose(self._sums_of(fit), fit_ms)
+        # a table that was measured again in part and had drifted is trusted that much less
+        self._correction = replace(correction, interval=float(np.hypot(correction.interval, _drift(table))))
         # specs beyond the legal ones (of a restricted space) are never scored, so they need no latency
         self._plain = space.additive(lambda spec: used.get(spec, 0.0))
         self._corrected = space.additive(partial(_corrected_ms, used, self._correction))
@@ -151,6 +156,19 @@ class LatencyPredictor:
 def _corrected_ms(ms: Mapping[OperatorSpec, float], correction: Correction, spec: OperatorSpec) -> float:
     """What one operator adds to a network."""
     return float(correction.scales[FAMILIES.index(family(spec.name))]) * ms.get(spec, 0.0) + correction.per_operator
+
+
+def _drift(table: LatencyTable) -> float:
+    """How far the table's device has drifted since (log ratio) by its last check, 0 if it was never checked."""
+    check = table.header.get("check")
+    if check is None:
+        return 0.0
+    if check["verdict"] == "stale":
+        reasons = "; ".join(check["changed"]) or f"its operators take {np.expm1(check['drift']):+.0%} of their time"
+        raise PredictorError(
+            f"table: is stale by its check of {check['time_utc']}: {reasons}; measure it again (`nas profile`)"
+        )
+    return 0.0 if check["verdict"] == "true" else abs(float(check["drift"]))
 
 
 def _spec(key: str) -> OperatorSpec:

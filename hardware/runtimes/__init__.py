@@ -6,10 +6,16 @@ from hardware.errors import HardwareError
 from hardware.runtimes.base import Runtime
 from hardware.runtimes.cache import ConversionCache
 from hardware.runtimes.cuda import CudaRuntime
+from hardware.runtimes.cuda_compile import CudaCompileRuntime
+from hardware.runtimes.cuda_graph import CudaCompileGraphRuntime, CudaGraphRuntime
 from hardware.runtimes.executorch import ExecuTorchRuntime
 from hardware.runtimes.executorch_export import Delegation, delegation, export_executorch
+from hardware.runtimes.litert import LiteRtRuntime
+from hardware.runtimes.ncnn import NcnnRuntime
 from hardware.runtimes.onnx_export import export_onnx, export_onnx_many
 from hardware.runtimes.onnxruntime import OnnxRuntime
+from hardware.runtimes.openvino import OpenVinoRuntime
+from hardware.runtimes.torch_compile import TorchCompileRuntime
 from hardware.runtimes.torch_eager import TorchRuntime
 
 _REGISTRY: dict[str, type[Runtime]] = {}
@@ -29,6 +35,11 @@ def runtime_names() -> tuple[str, ...]:
     return tuple(sorted(_REGISTRY))
 
 
+def runtime_precisions(name: str) -> tuple[str, ...]:
+    """The number formats of the runtime of that name."""
+    return _REGISTRY[name].precisions
+
+
 def get_runtime(name: str, precision: str = "fp32", threads: int = 1) -> Runtime:
     """The runtime of that name. Raises HardwareError naming the legal names, precisions or threads.
 
@@ -39,7 +50,19 @@ def get_runtime(name: str, precision: str = "fp32", threads: int = 1) -> Runtime
     return _REGISTRY[name](precision, threads)
 
 
-for _runtime in (TorchRuntime, OnnxRuntime, ExecuTorchRuntime, CudaRuntime):
+for _runtime in (
+    TorchRuntime,
+    OnnxRuntime,
+    ExecuTorchRuntime,
+    CudaRuntime,
+    LiteRtRuntime,
+    NcnnRuntime,
+    OpenVinoRuntime,
+    TorchCompileRuntime,
+    CudaCompileRuntime,
+    CudaGraphRuntime,
+    CudaCompileGraphRuntime,
+):
     register_runtime(_runtime)
 
 __all__ = [
@@ -53,4 +76,5 @@ __all__ = [
     "get_runtime",
     "register_runtime",
     "runtime_names",
+    "runtime_precisions",
 ]

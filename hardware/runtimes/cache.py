@@ -26,12 +26,17 @@ if TYPE_CHECKING:
 VARIABLE = "NAS_CACHE"  # another folder than the user's own for caches
 
 
+def cache_folder() -> Path:
+    """Where the project keeps what can be made again: ``$NAS_CACHE``, or its place in the user's cache folder."""
+    root = os.environ.get(VARIABLE)
+    return Path(root) if root else user_cache_path("hybrid-nas", appauthor=False)
+
+
 class ConversionCache:
-    """Converted models in a folder, by default ``conversions`` in the user's cache folder or in ``$NAS_CACHE``."""
+    """Converted models in a folder, by default ``conversions`` in `cache_folder`."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        root = os.environ.get(VARIABLE)
-        self.folder = folder or (Path(root) if root else user_cache_path("hybrid-nas", appauthor=False)) / "conversions"
+        self.folder = folder or cache_folder() / "conversions"
 
     def key(self, item: Item, runtime: Mapping[str, Any]) -> str:
         """The file name of a (key, module, inputs) item converted by the runtime of that `Runtime.describe`."""

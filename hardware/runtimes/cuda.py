@@ -1,26 +1,33 @@
-"""torch, eager mode, on a CUDA GPU."""
+"""torch on a CUDA GPU: eager mode, and what all runtimes of the GPU share."""
 
 from __future__ import annotations
 
-import copy
+import gc
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from hardware.runtimes.base import Runner, Runtime, deployed
+from hardware.errors import HardwareError
+from hardware.runtimes.base import Runner, Runtime
+from hardware.runtimes.conversion import first_line
+from hardware.runtimes.cuda_timing import CudaRunner, exact_arithmetic
+from hardware.runtimes.precision import in_precision
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 class CudaRuntime(Runtime):
-    """Eager torch on the current GPU: true fp32 (no TF32), cuDNN autotuning on, no CUDA graph, warm L2 cache.
+    """Eager torch on the current GPU: cuDNN autotuning on, no CUDA graph, warm L2 cache; in fp32 true fp32 (no TF32).
 
     A prepared runner has two figures. `measure` uses the first:
     queued: CUDA events around many enqueued runs and one synchronise at the end (`elapsed`); the GPU stays fed.
     synchronised: the call itself waits for the GPU each time, so launch latency counts; pass `runner.__call__`.
-    Transfers to and from the host are in neither: the inputs lie on the GPU beforehand.
+    Transfers to and from the host are in neither: the inputs lie on the GPU beforehand. In bf16 and fp16 module and
+    inputs are cast beforehand, and the output is what the network gives.
     """
 
     name = "cuda"
+    precisions = ("fp32", "bf16", "fp16")
 
     def availability(self) -> tuple[bool, str]:
         """(True, version and GPU), or why not."""
@@ -44,55 +51,59 @@ class CudaRuntime(Runtime):
 
     def options(self) -> dict[str, Any]:
         """What is timed and how."""
-        return {"timing": "events around queued runs", "tf32": False, "cudnn_benchmark": True, "cuda_graph": False}
+        return {
+            "timing": "events around queued runs",
+            "tf32": False,
+            "cudnn_benchmark": True,
+            "cuda_graph": False,
+            "compiled": False,
+        }
 
     def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Runner:
         """See `Runtime.prepare`; the caller's module stays where it is, a copy goes to the GPU."""
         self.require()
-        runner = _CudaRunner(copy.deepcopy(deployed(module)).cuda(), tuple(x.cuda() for x in inputs))
-        runner()  # cuDNN chooses its algorithms in the first call
-        return runner
+        return CudaRunner(self.launcher(self.call(module, inputs), type(module).__name__))
 
-
-class _CudaRunner:
-    """See CudaRuntime. `minimum_calls`: fewest runs between a pair of events, whose resolution is about 0.5 us."""
-
-    minimum_calls = 10
-
-    def __init__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    def memory_bytes(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+        """Most bytes that torch's allocator held during one run, less those held before it: activations, output and work
+        space, without the weights and inputs. For a CUDA graph those of the run that it captures."""
         import torch
 
-        self._torch = torch
-        self._module = module
-        self._inputs = inputs
-        self._start = torch.cuda.Event(enable_timing=True)
-        self._end = torch.cuda.Event(enable_timing=True)
+        self.require()
+        call = self.call(module, inputs)
+        gc.collect()  # what is freed between the readings would count against the run
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        with exact_arithmetic():
+            call()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
 
-    def __call__(self) -> object:
-        """Run once, wait for the GPU, return the output (a tensor on the GPU)."""
-        output = self._enqueue(1)
-        self._torch.cuda.synchronize()
-        return output
+    def call(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Callable[[], object]:
+        """A call that starts one run on the GPU, after its first run, in which cuDNN chooses and compilers compile.
 
-    def elapsed(self, calls: int) -> float:
-        """Seconds on the GPU for `calls` runs enqueued one after another."""
-        self._torch.cuda.synchronize()
-        self._start.record()
-        self._enqueue(calls)
-        self._end.record()
-        self._end.synchronize()
-        return self._start.elapsed_time(self._end) / 1e3
+        Raises HardwareError when that run fails.
+        """
+        import torch
 
-    def _enqueue(self, calls: int) -> object:
-        torch = self._torch
-        output: object = None
-        # Scoped, so that training in this process keeps its own precision and cuDNN settings.
-        precision = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
+        moved, given = in_precision(module, inputs, self.precision, "cuda")
+        function = self.function(moved)
         try:
-            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
-                for _ in range(calls):
-                    output = self._module(*self._inputs)
-        finally:
-            torch.set_float32_matmul_precision(precision)
-        return output
+            with exact_arithmetic():
+                function(*given)
+            torch.cuda.synchronize()
+        except Exception as error:
+            name = type(module).__name__
+            raise HardwareError(
+                f"{name} cannot run by {self.name!r} in {self.precision}: {first_line(error)}"
+            ) from error
+        return lambda: function(*given)
+
+    def function(self, module: nn.Module) -> Callable[..., object]:
+        """What is called with the inputs: here the module itself."""
+        return module
+
+    def launcher(self, call: Callable[[], object], name: str) -> Callable[[], object]:
+        """What is timed, made from that call: here the call itself. name: the module's, for errors."""
+        return call

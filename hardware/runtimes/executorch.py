@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
-from hardware.runtimes.base import Runner
+from hardware.runtimes.base import KernelTime, Runner
 from hardware.runtimes.conversion import ConvertingRuntime
 from hardware.runtimes.quiet import silent_stderr
 
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 class ExecuTorchRuntime(ConvertingRuntime):
     """ExecuTorch, its XNNPACK delegate and, for what that does not take, its portable and optimised kernels.
 
-    The files are those that run on phones and boards; here the Python binding runs them.
+    The files are those that run on phones and boards; here the Python binding runs them. In int8, inputs and outputs
+    stay fp32.
     """
 
     name = "executorch"
+    precisions = ("fp32", "int8")
     packages = ("executorch", "torchao")
     batch = 4  # conversions do not share work: small, so that the processes end together
 
@@ -29,10 +31,10 @@ class ExecuTorchRuntime(ConvertingRuntime):
 
     @staticmethod
     def convert(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
-        """See `export_executorch`; 1 s to 2 s for an operator, 5 s to 10 s for a network."""
+        """See `export_executorch`; 1 s to 2 s for an operator, 5 s to 10 s for a network, in int8 twice that."""
         from hardware.runtimes.executorch_export import export_executorch
 
-        return export_executorch(module, inputs)
+        return export_executorch(module, inputs, precision)
 
     def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
         """See `ConvertingRuntime.load`; the output is a torch tensor of its own, or a tuple of them."""
@@ -46,6 +48,20 @@ class ExecuTorchRuntime(ConvertingRuntime):
         except RuntimeError as error:
             raise HardwareError(f"ExecuTorch refuses the inputs: {error}") from error
         return lambda: program(*given)
+
+    def profile(self, module: nn.Module, inputs: tuple[Tensor, ...], runs: int = 50) -> list[KernelTime]:
+        """See `Runtime.profile` and `profile_program`."""
+        from hardware.runtimes.executorch_inspect import profile_program
+
+        self.require()
+        return profile_program(self.convert(module, inputs, self.precision), inputs, self.threads, runs)
+
+    def memory_bytes(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+        """See `Runtime.memory_bytes` and `planned_bytes`; exact, but for what XNNPACK allocates for itself."""
+        from hardware.runtimes.executorch_inspect import planned_bytes
+
+        self.require()
+        return planned_bytes(self.convert(module, inputs, self.precision))
 
 
 def bindings() -> Any:
@@ -108,3 +124,8 @@ class _ThreadPool:
 
 
 _pool = _ThreadPool()
+
+
+def threads_of_pool(threads: int) -> None:
+    """Give the pool of all programs this many threads, for a program that is loaded afterwards."""
+    _pool.use(threads)

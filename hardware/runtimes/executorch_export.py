@@ -17,6 +17,7 @@ from hardware.errors import HardwareError
 from hardware.runtimes.base import deployed
 from hardware.runtimes.conversion import check_module, first_line
 from hardware.runtimes.executorch import ExecuTorchRuntime, bindings
+from hardware.runtimes.executorch_quantize import quantize_for_xnnpack
 from hardware.runtimes.quiet import quiet
 from hardware.timing import no_garbage_collection
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 NOISY = ("torch.utils._pytree", "torch.fx.experimental.symbolic_shapes", "torchao", "executorch")
 
 
-def export_executorch(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
-    """Convert a module, which is put in eval mode, for inputs of these shapes and types.
+def export_executorch(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
+    """Convert a module, which is put in eval mode, for inputs of these shapes and types; in int8, see `quantize_for_xnnpack`.
 
     The program's method is "forward"; its inputs are contiguous. The same module and weights give the same bytes; no
     source paths are inside. Raises HardwareError when the module fails, cannot be exported or lowered, or needs an
@@ -46,6 +47,8 @@ def export_executorch(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
 
         # a conversion makes millions of small objects; the collector's walks over them are a fifth of its time
         try:
+            if precision == "int8":
+                module = quantize_for_xnnpack(module, given)
             exported = torch.export.export(module, given)
             program = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()]).to_executorch()
             data = bytes(program.buffer)

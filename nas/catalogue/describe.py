@@ -15,7 +15,7 @@ from scipy.stats import beta
 
 from hardware.table import LatencyTable
 from nas.errors import JobError
-from nas.query import tables_of
+from nas.latency.query import tables_of
 from predictors import LatencyPredictor
 from search_spaces import OperatorSpec, SearchSpace, cost
 from search_spaces.operators import get_operator

@@ -11,14 +11,15 @@ from typing import Any
 import pandas as pd
 import torch
 
-from hardware.device import conditions
+from hardware.hosts import open_host
 from hardware.measure import measure
 from hardware.runtimes import get_runtime
 from hardware.settings import MeasureSettings
+from hardware.transports import LinkError
 from nas.errors import JobError
 from nas.export.package import export_package
 from nas.job import DeviceSection
-from nas.profile import prepared
+from nas.latency.profile import prepared
 from nas.search.evaluator import inherit, score
 from nas.search.front import choose_members
 from nas.session import Session, read_front
@@ -117,14 +118,22 @@ def _latency(device: DeviceSection, member: pd.Series, network: Network, archite
         "predicted_low_ms": float(member["latency_low_ms"]),
         "predicted_high_ms": float(member["latency_high_ms"]),
     }
-    runtime = get_runtime(device.runtime, device.precision, device.threads)
-    usable, reason = runtime.availability()
-    if not usable:
-        return {**record, "measured": None, "not_measured_because": reason}
     threads = torch.get_num_threads()
     try:
-        runner = runtime.prepare(*prepared(network, architecture.specs[0], device.batch, device.mode))
-        measured = measure({architecture.hash: runner}, settings=MeasureSettings.thorough(), threads=device.threads)
+        with open_host(device.device) as host:
+            runtime = host.runtime(device.runtime, device.precision, device.threads)
+            usable, reason = runtime.availability()
+            if not usable:
+                return {**record, "measured": None, "not_measured_because": reason}
+            runner = runtime.prepare(*prepared(network, architecture.specs[0], device.batch, device.mode))
+            measured = measure(
+                {architecture.hash: runner},
+                settings=MeasureSettings.thorough(),
+                threads=device.threads,
+                state=host.conditions,
+            )
+            return {**record, "measured": measured[0].to_json(), "conditions": host.conditions(device.threads)}
+    except LinkError as error:
+        return {**record, "measured": None, "not_measured_because": str(error)}
     finally:
         torch.set_num_threads(threads)
-    return {**record, "measured": measured[0].to_json(), "conditions": conditions(device.threads)}

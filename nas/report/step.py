@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -13,12 +14,13 @@ import torch
 from scipy.stats import norm
 
 from hardware.errors import HardwareError
+from hardware.hosts import open_host
 from hardware.measure import measure
-from hardware.runtimes import get_runtime
+from hardware.runtimes.base import Item
 from hardware.settings import MeasureSettings
 from nas.job import DeviceSection
+from nas.latency.profile import prepared
 from nas.metric import ACCURACY, Metric, Score
-from nas.profile import prepared
 from nas.report.contents import DeviceReport, Report
 from nas.report.page import render_html
 from nas.report.tables import wilson
@@ -94,24 +96,19 @@ def interval(score: Score, metric: Metric) -> tuple[float, float]:
 
 def _measure(session: Session, device: DeviceSection, members: pd.DataFrame) -> None:
     """The members' latency, measured again as whole networks with their real weights, interleaved."""
-    runtime = get_runtime(device.runtime, device.precision, device.threads)
-    if not runtime.availability()[0]:
-        session.progress.say(f"{device.name}: {runtime.availability()[1]}; its members are not measured again")
-        return
-    items = []
-    for architecture in _members(members, session):
-        network = inherit(session.supernet, architecture, session.data, session.job.search.calibration_images)
-        timed = prepared(network.cpu(), architecture.specs[0], device.batch, device.mode)
-        items.append((architecture.hash, *timed))
     try:
-        runners = runtime.prepare_many(items, session.job.threads)
-        advance = session.progress.task(f"measure front {device.name}", 100)
-        measured = measure(
-            runners,
-            settings=MeasureSettings.thorough(),
-            threads=device.threads,
-            progress=lambda done, total: advance(100 * done // total),
-        )
+        with open_host(device.device, session.progress.say) as host:
+            runtime = host.runtime(device.runtime, device.precision, device.threads)
+            runtime.require()
+            runners = runtime.prepare_many(_networks(session, device, members), session.job.threads)
+            advance = session.progress.task(f"measure front {device.name}", 100)
+            measured = measure(
+                runners,
+                settings=MeasureSettings.thorough(),
+                threads=device.threads,
+                state=host.conditions,
+                progress=lambda done, total: advance(100 * done // total),
+            )
     except HardwareError as error:
         session.progress.say(f"{device.name}: {error}; its members are not measured again")
         return
@@ -122,6 +119,12 @@ def _measure(session: Session, device: DeviceSection, members: pd.DataFrame) -> 
         for m in measured
     ]
     session.run.write_csv(f"report/measured-{device.name}.csv", pd.DataFrame(rows))
+
+
+def _networks(session: Session, device: DeviceSection, members: pd.DataFrame) -> Iterator[Item]:
+    for architecture in _members(members, session):
+        network = inherit(session.supernet, architecture, session.data, session.job.search.calibration_images)
+        yield architecture.hash, *prepared(network.cpu(), architecture.specs[0], device.batch, device.mode)
 
 
 def measured_front(session: Session, device: DeviceSection) -> pd.DataFrame:

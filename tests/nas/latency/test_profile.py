@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas.profile import choose_networks, choose_operators, plan_profile
+from nas.latency.profile import choose_networks, choose_operators, plan_profile
 from search_spaces import cost, make_space
 
 SPACE = make_space({"name": "hybrid-vision", "preset": "tiny", "resolutions": [8, 12], "in_channels": 1, "classes": 10})

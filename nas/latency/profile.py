@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hardware.device import Device
+from hardware.hosts import Host
 from hardware.measure import measure
-from hardware.runtimes import ConversionCache, get_runtime
+from hardware.runtimes import ConversionCache
 from hardware.settings import MeasureSettings
 from hardware.table import LatencyTable
 from nas.progress import Progress
@@ -95,6 +95,7 @@ def measure_table(
     plan: ProfilePlan,
     progress: Progress,
     *,
+    host: Host | None = None,
     precision: str = "fp32",
     threads: int = 1,
     batch: int = 1,
@@ -102,7 +103,7 @@ def measure_table(
     workers: int = 1,
     settings: MeasureSettings | None = None,
 ) -> LatencyTable:
-    """Measures ``plan`` on this machine and validates the table on the plan's held-out networks.
+    """Measures ``plan`` on ``host`` (this machine if none) and validates the table on the plan's held-out networks.
 
     Operators and whole networks are timed in one interleaved session, under the same conditions. In the mode ``decode`` a
     call is one token with the state before the first one, for operators and networks alike.
@@ -111,7 +112,8 @@ def measure_table(
         HardwareError: the runtime is not available here, or cannot run an operator.
     """
     began = time.perf_counter()
-    runtime = get_runtime(runtime_name, precision, threads)
+    host = host or Host()
+    runtime = host.runtime(runtime_name, precision, threads)
     runtime.require()
     items = []
     with torch.random.fork_rng(devices=[]):
@@ -128,11 +130,12 @@ def measure_table(
         runners,
         settings=settings,
         threads=threads,
+        state=host.conditions,
         progress=lambda done, total: advance(done * len(runners) * 4 // total),
     )
     by_key = {measurement.key: measurement for measurement in measured}
     table = LatencyTable.create(
-        device=Device.local("cuda" if runtime_name.startswith("cuda") else "cpu"),
+        device=host.device(runtime_name),
         runtime=runtime.describe(),
         batch=batch,
         conditions=measured.conditions,

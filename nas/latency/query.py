@@ -1,11 +1,10 @@
-"""What people ask without running a job: latencies, spaces, devices, what works here. Lists of plain rows, then printed."""
+"""What people ask of latency tables without running a job: predictions, a new table, whether an old one is still true."""
 
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
-from importlib import metadata
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hardware.device import Device
-from hardware.errors import HardwareError
-from hardware.runtimes import get_runtime, runtime_names
+from hardware.hosts import LOCAL, open_host
 from hardware.table import LatencyTable
 from nas.errors import JobError
 from predictors import LatencyPredictor
-from search_spaces import Architecture, SearchSpace, cost, get_space, make_space
+from search_spaces import Architecture, SearchSpace, cost
 
 
 def read_architectures(path: Path) -> list[Architecture]:
@@ -115,108 +112,84 @@ def print_latency(rows: Sequence[Mapping[str, Any]], as_json: bool, console: Con
     console.print(table)
 
 
-def profile_space(
-    space_name: str,
-    runtime: str,
-    mode: str,
-    out: Path,
-    settings: Mapping[str, int],
-    shape: Mapping[str, Any],
-    dry_run: bool,
-    console: Console,
-) -> None:
-    """Measures and saves a latency table; see `nas profile`."""
-    from nas.profile import MODES, measure_table, plan_profile
+@dataclass(frozen=True)
+class ProfileRequest:
+    """What `nas profile` was asked for; see its options."""
+
+    space: SearchSpace
+    runtime: str
+    out: Path
+    device: str = LOCAL
+    precision: str = "fp32"
+    threads: int = 1
+    batch: int = 1
+    mode: str = "forward"
+    operators: int = 300
+    fit: int = 40
+    validate: int = 50
+
+
+def profile_space(request: ProfileRequest, dry_run: bool, console: Console) -> None:
+    """Measures and saves a latency table; see `nas profile`.
+
+    Raises:
+        JobError: an argument is illegal; HardwareError: the device or runtime cannot be used, or refuses an operator.
+    """
+    from nas.latency.profile import MODES, measure_table, plan_profile
     from nas.progress import Terminal
     from nas.session import validation_text
 
-    if mode not in MODES:
-        raise JobError(f"--mode: got {mode!r}; legal: {', '.join(MODES)}")
-    definition = get_space(space_name).definition
-    space = make_space({**definition, **{key: value for key, value in shape.items() if value}})
-    chosen = get_runtime(runtime, "fp32", settings["threads"])
-    chosen.require()
+    space, out = request.space, request.out
+    if request.mode not in MODES:
+        raise JobError(f"--mode: got {request.mode!r}; legal: {', '.join(MODES)}")
     if out.exists() and not (out / "header.json").exists() and (not out.is_dir() or any(out.iterdir())):
         raise JobError(f"--out: {out} exists and is no latency table; legal: a new folder, or a table to replace")
-    plan = plan_profile(space, settings["operators"], settings["fit"], settings["validate"])
-    if dry_run:
-        console.print(
-            f"{space.name}: {len(plan.operators)} of {len(space.specs())} operator specs and "
-            f"{len(plan.fit)} + {len(plan.validate)} whole networks on {runtime}, {settings['threads']} thread(s)"
-        )
-        return
-    with Terminal(console) as progress:
+    plan = plan_profile(space, request.operators, request.fit, request.validate)
+    with Terminal(console) as progress, open_host(request.device, progress.say) as host:
+        host.runtime(request.runtime, request.precision, request.threads).require()
+        if dry_run:
+            progress.say(
+                f"{space.name}: {len(plan.operators)} of {len(space.specs())} operator specs and {len(plan.fit)} + "
+                f"{len(plan.validate)} whole networks on {host.name}: {request.runtime}, {request.precision}, "
+                f"{request.threads} thread(s)"
+            )
+            return
         table = measure_table(
-            space, runtime, plan, progress, threads=settings["threads"], batch=settings["batch"], mode=mode, workers=2
+            space,
+            request.runtime,
+            plan,
+            progress,
+            host=host,
+            precision=request.precision,
+            threads=request.threads,
+            batch=request.batch,
+            mode=request.mode,
+            workers=2,
         )
     table.save(out)
-    console.print(f"{runtime}: {validation_text(table)}", highlight=False)
+    console.print(f"{request.runtime} on {table.device.name}: {validation_text(table)}", highlight=False)
+    for warning in table.header["conditions"].get("warnings", []):
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
     console.print(f"table: {out}", soft_wrap=True, highlight=False)
 
 
-def print_devices(as_json: bool, console: Console) -> None:
-    """This machine, and for every runtime whether it works here or the command that installs it."""
-    found = []
-    for kind in ("cpu", "cuda"):
-        try:
-            found.append(Device.local(kind).to_json())
-        except HardwareError:
-            continue
-    runtimes: list[dict[str, Any]] = []
-    for name in runtime_names():
-        usable, text = get_runtime(name).availability()
-        runtimes.append({"runtime": name, "usable": usable, "detail": text})
+def recheck(path: Path, device: str, as_json: bool, console: Console) -> bool:
+    """Measures a few operators of a table again, keeps the verdict in its header and prints it. True unless it is stale."""
+    from nas.latency.recheck import check_table, checked
+    from nas.progress import Terminal
+
+    table = LatencyTable.load(path)
+    with Terminal(Console(stderr=True)) as progress, open_host(device, progress.say) as host:
+        check, frame = check_table(table, host, progress)
+    checked(table, check).save(path)
     if as_json:
-        print(json.dumps({"devices": found, "runtimes": runtimes}, indent=2))
-        return
-    for device in found:
-        facts = ", ".join(f"{k} {v}" for k, v in device["description"].items() if isinstance(v, str | int | float))
-        console.print(f"{device['kind']}: {device['name']} ({facts})", highlight=False, soft_wrap=True)
-    table = Table("runtime", "usable here", "version, or what is missing")
-    for row in runtimes:
-        table.add_row(row["runtime"], "yes" if row["usable"] else "no", row["detail"])
-    console.print(table)
-
-
-def print_doctor(as_json: bool, console: Console) -> bool:
-    """Checks by doing: packages, an operator in every runtime that is there, the job files. True if nothing is broken."""
-    checks: list[dict[str, Any]] = [{"check": "python", "ok": True, "detail": platform.python_version()}]
-    for package in ("torch", "numpy", "pandas", "scikit-learn", "lightgbm", "optuna", "moocore", "safetensors"):
-        checks.append({"check": package, "ok": True, "detail": metadata.version(package)})
-    for package in ("onnx", "onnxscript", "onnxruntime", "executorch", "torchao", "ray", "matplotlib"):
-        try:
-            checks.append({"check": f"{package} (optional)", "ok": True, "detail": metadata.version(package)})
-        except metadata.PackageNotFoundError:
-            checks.append({"check": f"{package} (optional)", "ok": True, "detail": "not installed"})
-    checks += [_try_runtime(name) for name in runtime_names()]
-    if as_json:
-        print(json.dumps(checks, indent=2))
-    else:
-        table = Table("check", "", "detail")
-        for row in checks:
-            table.add_row(row["check"], "ok" if row["ok"] else "BROKEN", row["detail"])
-        console.print(table)
-    return all(row["ok"] for row in checks)
-
-
-def _try_runtime(name: str) -> dict[str, Any]:
-    """Runs one small network in a runtime and compares it with PyTorch."""
-    import torch
-
-    from search_spaces import build_network
-
-    runtime = get_runtime(name)
-    usable, detail = runtime.availability()
-    if not usable:
-        return {"check": f"runtime {name}", "ok": True, "detail": f"not usable here: {detail}"}
-    space = make_space({"name": "hybrid-vision", "preset": "tiny", "resolutions": [8]})
-    network = build_network(space.architecture(space.sample(1, np.random.default_rng(0))[0])).eval()
-    x = torch.randn(1, 3, 8, 8)
-    try:
-        with torch.no_grad():
-            error = float(
-                (torch.as_tensor(np.asarray(runtime.prepare(network, (x,))())) - network.cpu()(x)).abs().max()
-            )
-    except (HardwareError, RuntimeError) as problem:
-        return {"check": f"runtime {name}", "ok": False, "detail": str(problem)}
-    return {"check": f"runtime {name}", "ok": error < 1e-4, "detail": f"{detail}; differs from PyTorch by {error:.1g}"}
+        print(json.dumps({**asdict(check), "measured": frame.to_dict("records")}, indent=2))
+        return check.verdict != "stale"
+    console.print(
+        f"{check.verdict}: {check.sentinels} operators take {np.expm1(check.drift):+.1%} of the time they took "
+        f"(median; spread {check.spread:.1%})",
+        highlight=False,
+    )
+    for line in (*check.changed, *check.warnings):
+        console.print(line, highlight=False)
+    return check.verdict != "stale"

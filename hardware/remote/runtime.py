@@ -1,0 +1,218 @@
+"""A runtime on another device: models are converted here, sent there, and timed there by the agent."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shlex
+import tarfile
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from hardware.errors import HardwareError, RefusedError
+from hardware.remote.build import GLIBC, LOADERS, agent_files
+from hardware.remote.client import IDLE_SECONDS, AgentClient
+from hardware.runtimes.base import Item, Runner, Runtime, unique_items
+from hardware.runtimes.conversion import ConvertingRuntime
+from hardware.transports import LinkError, Transport, patiently
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from hardware.runtimes.cache import ConversionCache
+
+PARCEL_BYTES = 32 * 2**20  # sent at a time: a cut link costs no more than one parcel
+
+
+class RemoteRuntime(Runtime):
+    """A converting runtime whose programs run on a device by the agent of `agent.cpp`.
+
+    Args:
+        inner: the runtime that converts, with its precision and threads.
+        transport: the way to the device.
+        machine: what ``uname -m`` says there.
+        folder: a folder on the device, made if it is missing; models stay there, named by their content.
+        cpus: cores to pin to, as ``4,5,6,7``.
+        told: hears of lost links.
+    """
+
+    def __init__(
+        self,
+        inner: ConvertingRuntime,
+        transport: Transport,
+        machine: str,
+        folder: str,
+        cpus: str | None = None,
+        told: Callable[[str], None] | None = None,
+    ) -> None:
+        self.name = inner.name  # type: ignore[misc]
+        self.precision, self.threads = inner.precision, inner.threads
+        self._inner, self._transport, self._machine = inner, transport, machine
+        self._folder, self._cpus, self._told = folder, cpus, told
+        self._agent: AgentClient | None = None
+
+    def availability(self) -> tuple[bool, str]:
+        """The converter must be here; the device is asked when it is used."""
+        return self._inner.availability()
+
+    def versions(self) -> dict[str, str]:
+        """Those of the converter: the agent is built from the same release."""
+        return self._inner.versions()
+
+    def options(self) -> dict[str, Any]:
+        """Those of the runtime, and where it runs."""
+        return {**self._inner.options(), "machine": self._machine, "cpus": self._cpus}
+
+    def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Runner:
+        """See `Runtime.prepare`; the output is read back from the device."""
+        return self.prepare_many([("one", module, inputs)])["one"]
+
+    def prepare_many(
+        self,
+        items: Iterable[Item],
+        workers: int = 1,
+        progress: Callable[[int, int], None] | None = None,
+        cache: ConversionCache | None = None,
+    ) -> dict[str, Runner]:
+        """See `Runtime.prepare_many`: converts here, sends what the device lacks, loads there when first run."""
+        unique = unique_items(items)
+        refused: dict[str, str] = {}
+        models: dict[str, bytes] = {}
+        for key, model in self._inner.models(list(unique.values()), workers, cache):
+            if isinstance(model, HardwareError):
+                refused[key] = str(model)
+            else:
+                models[key] = model
+            if progress is not None:
+                progress(len(models) + len(refused), len(unique))
+        if refused:
+            raise RefusedError(self.name, refused, len(unique))
+        agent = self._started()
+        files: dict[str, bytes] = {}
+        runners: dict[str, Runner] = {}
+        for key, (_, module, inputs) in unique.items():
+            given = b"".join(tensor.detach().contiguous().cpu().numpy().tobytes() for tensor in inputs)
+            program, data = (f"{hashlib.sha256(content).hexdigest()[:24]}.bin" for content in (models[key], given))
+            files[program], files[data] = models[key], given
+            agent.add(program, program, data)
+            runners[key] = _RemoteRunner(self, agent, program, module, inputs)
+        self._send(files)
+        return runners
+
+    def pull(self, name: str) -> bytes:
+        """A file of the device's folder."""
+        return patiently(lambda: self._transport.pull(f"{self._folder}/{name}"), told=self._told)
+
+    @property
+    def reconnections(self) -> int:
+        """How often the link had to be made again."""
+        return self._agent.reconnections if self._agent is not None else 0
+
+    def close(self) -> None:
+        """Ends the agent and the connection."""
+        if self._agent is not None:
+            self._agent.close()
+        self._transport.close()
+
+    def _started(self) -> AgentClient:
+        if self._agent is None:
+            built = agent_files(self._machine)
+            where = f"{self._folder}/{built.name}"
+            there = self._patient(f"mkdir -p {shlex.quote(self._folder)} && ls {shlex.quote(where)} 2>/dev/null; true")
+            if b"agent" not in there.split():
+                paths = {str(path.relative_to(built)): path for path in sorted(built.rglob("*")) if path.is_file()}
+                self._parcel({f"{built.name}/{name}": path.read_bytes() for name, path in paths.items()}, 0o755)
+            self._agent = AgentClient(self._transport, self._start_command(built.name), self._folder, self._told)
+            self._agent.hello()
+        return self._agent
+
+    def _start_command(self, name: str) -> str:
+        """With the device's own C library where that starts the agent, otherwise with the one that was sent along."""
+        arguments = f"{self.threads} {IDLE_SECONDS}" + (f" {shlex.quote(self._cpus)}" if self._cpus else "")
+        library = f"{name}/{GLIBC}"
+        shipped = f"{library}/{LOADERS[self._machine]} --library-path {name}:{library} {name}/agent {arguments}"
+        own = f"{name}/agent {arguments}"
+        for command in (f"./{own}", f"./{shipped}"):
+            words = f"cd {shlex.quote(self._folder)} && echo hello | {command}"
+            found = patiently(lambda words=words: self._transport.run(words), told=self._told)  # type: ignore[misc]
+            if found.out.startswith(b"ok"):
+                return command
+        said = (found.error or found.out.decode(errors="replace")).strip().splitlines()
+        raise HardwareError(f"{self._transport}: the agent does not start: {said[-1] if said else found.code}")
+
+    def _send(self, files: dict[str, bytes]) -> None:
+        """Sends the files that the device does not have in full."""
+        listed = self._patient(f"cd {shlex.quote(self._folder)} && wc -c *.bin 2>/dev/null; true").decode()
+        lines = [line.split() for line in listed.splitlines()]
+        there = {words[1]: int(words[0]) for words in lines if len(words) == 2 and words[0].isdigit()}
+        parcel: dict[str, bytes] = {}
+        for name, content in files.items():
+            if there.get(name) == len(content):
+                continue
+            parcel[name] = content
+            if sum(map(len, parcel.values())) >= PARCEL_BYTES:
+                self._parcel(parcel)
+                parcel = {}
+        if parcel:
+            self._parcel(parcel)
+
+    def _parcel(self, files: dict[str, bytes], mode: int = 0o644) -> None:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(content), mode
+                archive.addfile(entry, io.BytesIO(content))
+        path = f"{self._folder}/parcel.tar"
+        unpack = f"cd {shlex.quote(self._folder)} && tar -xf parcel.tar; code=$?; rm -f parcel.tar; exit $code"
+
+        def send() -> None:
+            self._transport.push(buffer.getvalue(), path)
+            self._transport.check(unpack, seconds=120)
+
+        try:
+            patiently(send, told=self._told)
+        except LinkError:
+            raise
+        except HardwareError as error:
+            raise HardwareError(
+                f"{error} (sending {len(buffer.getvalue()) / 2**20:.0f} MiB to {self._folder})"
+            ) from None
+
+    def _patient(self, command: str) -> bytes:
+        return patiently(lambda: self._transport.check(command), told=self._told)
+
+
+class _RemoteRunner:
+    """A program on the device. `measure` uses `elapsed`; a plain call gives the output."""
+
+    def __init__(
+        self, runtime: RemoteRuntime, agent: AgentClient, key: str, module: nn.Module, inputs: tuple[Tensor, ...]
+    ) -> None:
+        self._runtime, self._agent, self._key = runtime, agent, key
+        self._module, self._inputs = module, inputs
+
+    def elapsed(self, calls: int) -> float:
+        """Seconds on the device for so many runs."""
+        return self._agent.run(self._key, calls)
+
+    def memory_bytes(self) -> int:
+        """Bytes of the planned activation buffers."""
+        return self._agent.memory_bytes(self._key)
+
+    def __call__(self) -> object:
+        """Runs once and reads the outputs back: NumPy arrays of the shapes that the module gives."""
+        import numpy as np
+        import torch
+
+        name = f"{self._key}.out"
+        self._agent.output(self._key, name)
+        data = self._runtime.pull(name)
+        with torch.no_grad():
+            wanted = self._module(*self._inputs)
+        outputs, offset = [], 0
+        for tensor in (wanted,) if isinstance(wanted, torch.Tensor) else tuple(wanted):
+            array = tensor.numpy()
+            outputs.append(np.frombuffer(data, array.dtype, array.size, offset).reshape(array.shape))
+            offset += array.nbytes
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)

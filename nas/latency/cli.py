@@ -1,0 +1,102 @@
+"""`nas profile`, `nas latency` and `nas devices ...`: one thin function a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+DeviceName = Annotated[str, typer.Option("--device", help="where it runs; `nas devices` lists the described ones")]
+
+devices_app = typer.Typer(help="List, add and check devices.", rich_markup_mode=None)
+
+
+def latency(
+    architectures: Annotated[
+        Path, typer.Argument(metavar="ARCHITECTURES", help="JSON file: one architecture or a list")
+    ],
+    table: Annotated[
+        list[Path], typer.Option("--table", help="a latency table or a run directory; repeat for more devices")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Predict the latency of one architecture, or of a file of them, on one or more devices, with 90 % intervals."""
+    from nas.latency.query import latency_rows, print_latency, read_architectures
+
+    rows = latency_rows(read_architectures(architectures), table)
+    print_latency(rows, as_json, Console())
+
+
+def profile(
+    out: Annotated[Path, typer.Option(help="folder of the table")],
+    space: Annotated[
+        str | None, typer.Option(help="search space, e.g. hybrid-vision/tiny; `nas spaces` lists them")
+    ] = None,
+    runtime: Annotated[str | None, typer.Option(help="what runs the operators; `nas devices` lists them")] = None,
+    device: DeviceName = "local",
+    precision: Annotated[
+        str, typer.Option(help="number format: fp32, bf16, fp16, int8, as the runtime has it")
+    ] = "fp32",
+    threads: Annotated[int, typer.Option(min=1, help="threads of the runtime")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="images or sequences a call")] = 1,
+    mode: Annotated[str, typer.Option(help="a call: forward (whole inputs), or decode (one token)")] = "forward",
+    operators: Annotated[int, typer.Option(min=1, help="operator specs to measure")] = 300,
+    fit: Annotated[int, typer.Option(min=20, help="whole networks that fit the correction")] = 40,
+    validate: Annotated[int, typer.Option(min=30, help="other whole networks that judge the table")] = 50,
+    resolution: Annotated[list[int] | None, typer.Option(help="input side; repeat for more")] = None,
+    context: Annotated[list[int] | None, typer.Option(help="tokens a sequence; repeat for more")] = None,
+    in_channels: Annotated[int | None, typer.Option(help="channels of the images")] = None,
+    classes: Annotated[int | None, typer.Option(help="classes")] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="measure a few operators of the table OUT again: is it still true? exit 1 if not"),
+    ] = False,
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan, measure nothing")] = False,
+) -> None:
+    """Measure a latency table for a space on a device, and validate it on whole networks it was not fitted to."""
+    from nas.errors import JobError
+    from nas.latency.query import ProfileRequest, profile_space, recheck
+    from search_spaces import get_space, make_space
+
+    if check:
+        if not recheck(out, device, as_json, Console()):
+            raise typer.Exit(1)
+        return
+    for name, value in (("--space", space), ("--runtime", runtime)):
+        if value is None:
+            raise JobError(f"{name}: is missing; legal: a name, or --check with the folder of a table")
+    assert space is not None
+    assert runtime is not None
+    shape = {"resolutions": resolution, "context": context, "in_channels": in_channels, "classes": classes}
+    chosen = make_space({**get_space(space).definition, **{key: value for key, value in shape.items() if value}})
+    request = ProfileRequest(chosen, runtime, out, device, precision, threads, batch, mode, operators, fit, validate)
+    profile_space(request, dry_run, Console())
+
+
+@devices_app.callback(invoke_without_command=True)
+def devices(context: typer.Context, as_json: AsJson = False) -> None:
+    """List this machine's devices, the runtimes that work on them, and the devices that you described."""
+    if context.invoked_subcommand is None:
+        from nas.latency.devices import print_devices
+
+        print_devices(as_json, Console())
+
+
+@devices_app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="names the device in jobs and tables")],
+    ssh: Annotated[str | None, typer.Option(help="host as ssh takes it, e.g. pi@raspberrypi")] = None,
+    port: Annotated[int | None, typer.Option(help="port of ssh")] = None,
+    adb: Annotated[str | None, typer.Option(help="serial as `adb devices` lists it, or HOST:PORT")] = None,
+    folder: Annotated[str, typer.Option(help="folder on the device for programs")] = "/tmp/nas",
+    cpus: Annotated[str | None, typer.Option(help="cores to pin to, e.g. 4,5,6,7")] = None,
+    emulated: Annotated[bool, typer.Option("--emulated", help="mark its times as those of no real device")] = False,
+) -> None:
+    """Describe a device: reach it, time a small network there, and keep the description (in your settings, no project)."""
+    from nas.latency.devices import add_device, describe_device
+
+    add_device(describe_device(name, ssh, port, adb, folder, cpus, emulated), Console())
