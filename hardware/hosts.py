@@ -161,6 +161,11 @@ class RemoteHost(Host):
         self._facts["emulated"] = self._facts["emulated"] or described.emulated
 
     @property
+    def transport(self) -> Transport:
+        """The way to it."""
+        return self._transport
+
+    @property
     def emulated(self) -> bool:
         """Whether its times are those of no real device."""
         return bool(self._facts["emulated"])

@@ -43,6 +43,7 @@ class AgentClient:
         self._programs: dict[str, tuple[str, str]] = {}
         self._loaded: set[str] = set()
         self.reconnections = 0
+        self.requested = self.answered = 0  # timed runs: what was asked for, again where an answer was lost
         self.greeting = ""
 
     def add(self, key: str, program: str, inputs: str) -> None:
@@ -82,7 +83,10 @@ class AgentClient:
                     self._ask(f"load {key} {program} {inputs}")
                     self._loaded.add(key)
                     self._ask(f"run {key} {REWARM_CALLS}")
-                return self._ask(request)
+                self.requested += request.startswith("run ")
+                answer = self._ask(request)
+                self.answered += request.startswith("run ")
+                return answer
             except LinkError:
                 deaths += 1
                 self._end()

@@ -104,9 +104,9 @@ class RemoteRuntime(Runtime):
         return patiently(lambda: self._transport.pull(f"{self._folder}/{name}"), told=self._told)
 
     @property
-    def reconnections(self) -> int:
-        """How often the link had to be made again."""
-        return self._agent.reconnections if self._agent is not None else 0
+    def agent(self) -> AgentClient:
+        """The agent of the device; it is started if it is not running."""
+        return self._started()
 
     def close(self) -> None:
         """Ends the agent and the connection."""

@@ -5,12 +5,15 @@ It is for speed: the ranges come from random inputs, and the error of the result
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hardware.runtimes.calibration import calibration_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+SMALLEST_SCALE = 2**-12  # that of XNNPACK's quantiser
 
 
 def quantize_for_xnnpack(module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
@@ -24,9 +27,17 @@ def quantize_for_xnnpack(module: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Mo
         XNNPACKQuantizer,
         get_symmetric_quantization_config,
     )
+    from torchao.quantization.pt2e.observer import MinMaxObserver
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
-    quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
+    config = get_symmetric_quantization_config(is_per_channel=True)
+    # The whole range seen; by itself XNNPACK's quantiser makes a histogram and cuts off what is rare.
+    activation = replace(
+        config.input_activation, observer_or_fake_quant_ctr=MinMaxObserver.with_args(eps=SMALLEST_SCALE)
+    )
+    quantizer = XNNPACKQuantizer().set_global(
+        replace(config, input_activation=activation, output_activation=activation)
+    )
     prepared = prepare_pt2e(torch.export.export(module, inputs).module(), quantizer)
     for sample in calibration_inputs(inputs):
         prepared(*sample)

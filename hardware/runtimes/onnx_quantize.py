@@ -47,6 +47,7 @@ def quantize_onnx(model: bytes, inputs: tuple[Tensor, ...]) -> bytes:
                 prepared,
                 quantized,
                 _reader(samples),
+                nodes_to_exclude=_without_kernel(onnx.load(prepared)),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
@@ -57,6 +58,12 @@ def quantize_onnx(model: bytes, inputs: tuple[Tensor, ...]) -> bytes:
                 f"{proto.graph.name} cannot be quantised for ONNX Runtime: {first_line(error)}"
             ) from error
         return quantized.read_bytes()
+
+
+def _without_kernel(model: Any) -> list[str]:
+    """The names of the products with weights that are no matrix: there is no int8 kernel for one scale a channel of those."""
+    rank = {weight.name: len(weight.dims) for weight in model.graph.initializer}
+    return [node.name for node in model.graph.node if node.op_type == "MatMul" and rank.get(node.input[1], 2) != 2]
 
 
 def _reader(samples: list[dict[str, Any]]) -> Any:

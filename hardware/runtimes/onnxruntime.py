@@ -62,7 +62,7 @@ class OnnxRuntime(OnnxConvertingRuntime):
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what fails comes as an exception too
         # Hundreds of sessions live side by side: one that keeps spinning after its run would slow the next candidate.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if profile is not None:

@@ -123,7 +123,11 @@ def _microseconds(node: Any) -> float:
 
 
 def _reason(error: RuntimeError) -> str:
-    """The last line that says something: the others say where in OpenVINO's sources it was found."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Exception from", "Check '", "[ "))]
+    """The operators that are missing or cannot be converted; or the last line that is not about OpenVINO's own sources."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    for start in ("-- No conversion rule found for operations", "-- Conversion is failed for"):
+        for line in lines:
+            if line.startswith(start):
+                return line.removeprefix("-- ")
+    told = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
     return told[-1] if told else str(error)

@@ -55,6 +55,10 @@ class SshTransport(Transport):
                 return HardwareError(f"{self}: {advice} ({sign})")
         return LinkError(f"{self}: {error.splitlines()[-1] if error else 'the connection ended'}")
 
+    def cut(self) -> None:
+        """Ends every connection at once, as a pulled cable does: for drills."""
+        subprocess.run(["pkill", "-KILL", "-f", f"ControlPath={self._folder}/"], check=False)
+
     def close(self) -> None:
         """Ends the shared connection."""
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):

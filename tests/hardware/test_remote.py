@@ -97,7 +97,9 @@ def test_an_agent_that_is_killed_again_and_again_costs_no_finished_sample(host: 
         thread.join()
     assert kills
     assert [m.n for m in found] == [40, 40, 40]  # as many as without a cut
-    assert host._opened[0].reconnections >= 1  # type: ignore[attr-defined]
+    agent = host._opened[0].agent  # type: ignore[attr-defined]
+    assert agent.reconnections >= 1
+    assert 0 <= agent.requested - agent.answered <= agent.reconnections  # only what was cut was asked for again
 
 
 class _Counted:
@@ -121,7 +123,7 @@ def test_nothing_is_left_running_when_this_side_is_gone(tmp_path: Path) -> None:
 import os, signal
 from hardware.hosts import DeviceFile, RemoteHost
 host = RemoteHost(DeviceFile.model_validate({{"name": "board", "folder": {str(tmp_path)!r}, "local": {{}}}}))
-host.runtime("executorch")._started()
+host.runtime("executorch").agent
 os.kill(os.getpid(), signal.SIGKILL)
 """
     before = set(agents())
@@ -133,7 +135,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_an_agent_ends_by_itself_when_nobody_asks(host: RemoteHost, tmp_path: Path) -> None:
-    host.runtime("executorch")._started()  # type: ignore[attr-defined]
+    _ = host.runtime("executorch").agent  # type: ignore[attr-defined]
     (program,) = (tmp_path / "on device").glob("*/agent")
     with subprocess.Popen([str(program), "1", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.wait(20) == -signal.SIGALRM
@@ -193,7 +195,7 @@ def test_a_clock_that_jumps_changes_no_latency(host: RemoteHost, tmp_path: Path)
     (key, module, inputs), *_ = networks()
     runtime = host.runtime("executorch")
     honest = runtime.prepare_many([(key, module, inputs)], cache=ConversionCache())[key].elapsed(200)  # type: ignore[attr-defined]
-    agent = runtime._agent  # type: ignore[attr-defined]
+    agent = runtime.agent  # type: ignore[attr-defined]
     jumping = f"env LD_PRELOAD={library} FAKETIME='@2000-01-01 00:00:00 x9999' FAKETIME_DONT_FAKE_MONOTONIC=1"
     agent._end()
     agent._command = agent._command.replace("exec ", f"exec {jumping} ")
