@@ -45,7 +45,8 @@ class ConversionCache:
         tensors = [(name, tuple(t.shape), str(t.dtype)) for name, t in module.state_dict(keep_vars=True).items()]
         shapes = [(tuple(x.shape), str(x.dtype)) for x in inputs]
         # repr shows sizes that are no parameters (strides, heads); the sources, what is done with them
-        text = json.dumps([wanted, repr(module), tensors, shapes, _plain(module), _sources(module)], default=str)
+        facts = [wanted, repr(module), tensors, shapes, _plain(module), _sources(module), _converters()]
+        text = json.dumps(facts, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def get(self, key: str) -> bytes | None:
@@ -80,6 +81,13 @@ def _sources(module: Any) -> list[str]:
     classes = {base for part in module.modules() for base in type(part).__mro__}
     names = {cls.__module__ for cls in classes}
     return sorted(_source(name) for name in names if name.split(".")[0] not in ("torch", "builtins", "abc", "typing"))
+
+
+@lru_cache(maxsize=1)
+def _converters() -> str:
+    """A digest of our own code that converts."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @lru_cache(maxsize=4096)

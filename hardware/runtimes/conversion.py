@@ -7,7 +7,6 @@ import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,18 +29,16 @@ class ConvertingRuntime(Runtime):
     batch: ClassVar[int]
     """Modules a call of `convert_batch`."""
 
-    @staticmethod
     @abstractmethod
-    def convert(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
-        """The module, put in eval mode, as a model. Raises HardwareError when it cannot be converted."""
+    def convert(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
+        """The module, put in eval mode, as a model in this precision. Raises HardwareError when it cannot be converted."""
 
-    @classmethod
-    def convert_batch(cls, items: list[Item], precision: str = "fp32") -> Converted:
+    def convert_batch(self, items: list[Item]) -> Converted:
         """(key, model or error) for (key, module, inputs) items, in order."""
         results: Converted = []
         for key, module, inputs in items:
             try:
-                results.append((key, cls.convert(module, inputs, precision)))
+                results.append((key, self.convert(module, inputs)))
             except HardwareError as error:
                 results.append((key, error))
         return results
@@ -65,7 +62,7 @@ class ConvertingRuntime(Runtime):
     def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> Runner:
         """See `Runtime.prepare`; converts first."""
         self.require()
-        return self.load(self.convert(module, inputs, self.precision), inputs)
+        return self.load(self.convert(module, inputs), inputs)
 
     def prepare_many(
         self,
@@ -105,8 +102,7 @@ class ConvertingRuntime(Runtime):
                 left.append(item)
             else:
                 yield item[0], model
-        convert = partial(self.convert_batch, precision=self.precision)
-        for key, found in convert_many(convert, left, self.batch, workers):
+        for key, found in convert_many(self.convert_batch, left, self.batch, workers):
             if cache is not None and isinstance(found, bytes):
                 cache.put(keys[key], found)
             yield key, found

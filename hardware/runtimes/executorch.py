@@ -29,12 +29,11 @@ class ExecuTorchRuntime(ConvertingRuntime):
         """What decides the latency."""
         return {"delegate": "xnnpack", "copies_outputs": True}
 
-    @staticmethod
-    def convert(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
+    def convert(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
         """See `export_executorch`; 1 s to 2 s for an operator, 5 s to 10 s for a network, in int8 twice that."""
         from hardware.runtimes.executorch_export import export_executorch
 
-        return export_executorch(module, inputs, precision)
+        return export_executorch(module, inputs, self.precision)
 
     def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
         """See `ConvertingRuntime.load`; the output is a torch tensor of its own, or a tuple of them."""
@@ -54,14 +53,14 @@ class ExecuTorchRuntime(ConvertingRuntime):
         from hardware.runtimes.executorch_inspect import profile_program
 
         self.require()
-        return profile_program(self.convert(module, inputs, self.precision), inputs, self.threads, runs)
+        return profile_program(self.convert(module, inputs), inputs, self.threads, runs)
 
     def memory_bytes(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> int:
         """See `Runtime.memory_bytes` and `planned_bytes`; exact, but for what XNNPACK allocates for itself."""
         from hardware.runtimes.executorch_inspect import planned_bytes
 
         self.require()
-        return planned_bytes(self.convert(module, inputs, self.precision))
+        return planned_bytes(self.convert(module, inputs))
 
 
 def bindings() -> Any:

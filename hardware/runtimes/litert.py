@@ -43,22 +43,20 @@ class LiteRtRuntime(ConvertingRuntime):
 
         return {**converter_versions(), **super().versions()}
 
-    @staticmethod
-    def convert(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
+    def convert(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
         """See `convert_litert`; 10 s alone, 2 s in a batch."""
         from hardware.runtimes.litert_convert import convert_litert
 
-        [(_, model)] = convert_litert([("", module, inputs)], precision)
+        [(_, model)] = convert_litert([("", module, inputs)], self.precision)
         if isinstance(model, HardwareError):
             raise model
         return model
 
-    @classmethod
-    def convert_batch(cls, items: list[Item], precision: str = "fp32") -> Converted:
+    def convert_batch(self, items: list[Item]) -> Converted:
         """See `convert_litert`."""
         from hardware.runtimes.litert_convert import convert_litert
 
-        return convert_litert(items, precision)
+        return convert_litert(items, self.precision)
 
     def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
         """See `ConvertingRuntime.load`; the output is a NumPy array of its own, integers as int32."""

@@ -34,8 +34,7 @@ class NcnnRuntime(ConvertingRuntime):
         """What decides the latency."""
         return {"fp16": False, "bf16": False, "vulkan": False, "winograd": True, "packing": True, "light_mode": True}
 
-    @staticmethod
-    def convert(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
+    def convert(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
         """See `export_ncnn`; 1 s."""
         from hardware.runtimes.ncnn_export import export_ncnn
 

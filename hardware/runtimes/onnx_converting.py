@@ -18,23 +18,20 @@ class OnnxConvertingRuntime(ConvertingRuntime):
 
     batch = 16  # beyond this the exporter's cost a module no longer falls
 
-    @staticmethod
-    def finish(model: bytes, inputs: tuple[Tensor, ...], precision: str) -> bytes:
+    def finish(self, model: bytes, inputs: tuple[Tensor, ...]) -> bytes:
         """What the runtime loads, made of the ONNX model of a module; that model itself unless a sub-class says more.
 
         Raises HardwareError when it cannot be made.
         """
         return model
 
-    @classmethod
-    def convert(cls, module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
+    def convert(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
         """See `export_onnx` and `finish`; 0.6 s for an operator in fp32."""
         from hardware.runtimes.onnx_export import export_onnx
 
-        return cls.finish(export_onnx(module, inputs), inputs, precision)
+        return self.finish(export_onnx(module, inputs), inputs)
 
-    @classmethod
-    def convert_batch(cls, items: list[Item], precision: str = "fp32") -> Converted:
+    def convert_batch(self, items: list[Item]) -> Converted:
         """See `export_onnx_many` and `finish`."""
         from hardware.runtimes.onnx_export import export_onnx_many
 
@@ -43,11 +40,11 @@ class OnnxConvertingRuntime(ConvertingRuntime):
             try:
                 models = export_onnx_many([(module, inputs) for _, module, inputs in part])
             except HardwareError:
-                results += super().convert_batch(part, precision)  # one bad module spoils them all: find it
+                results += super().convert_batch(part)  # one bad module spoils them all: find it
                 continue
             for (key, _, inputs), model in zip(part, models, strict=True):
                 try:
-                    results.append((key, cls.finish(model, inputs, precision)))
+                    results.append((key, self.finish(model, inputs)))
                 except HardwareError as error:
                     results.append((key, error))
         return results

@@ -29,10 +29,9 @@ class OnnxRuntime(OnnxConvertingRuntime):
         """Session options that decide the latency."""
         return {"graph_optimization": "all", "execution": "sequential", "io_binding": True, "spin_after_run": False}
 
-    @staticmethod
-    def finish(model: bytes, inputs: tuple[Tensor, ...], precision: str) -> bytes:
+    def finish(self, model: bytes, inputs: tuple[Tensor, ...]) -> bytes:
         """The ONNX model itself; in int8, see `quantize_onnx`."""
-        if precision != "int8":
+        if self.precision != "int8":
             return model
         from hardware.runtimes.onnx_quantize import quantize_onnx
 
@@ -45,7 +44,7 @@ class OnnxRuntime(OnnxConvertingRuntime):
     def profile(self, module: nn.Module, inputs: tuple[Tensor, ...], runs: int = 50) -> list[KernelTime]:
         """See `Runtime.profile`; ONNX Runtime counts in whole microseconds. The first run is left out."""
         self.require()
-        model = self.convert(module, inputs, self.precision)
+        model = self.convert(module, inputs)
         with TemporaryDirectory() as folder:
             session = self._session(model, profile=Path(folder) / "profile")
             run = _bind(session, inputs)

@@ -39,10 +39,9 @@ class OpenVinoRuntime(OnnxConvertingRuntime):
         """What decides the latency."""
         return {"device": "CPU", "inference_precision": HINTS[self.precision], "streams": 1, "pinning": False}
 
-    @staticmethod
-    def finish(model: bytes, inputs: tuple[Tensor, ...], precision: str) -> bytes:
+    def finish(self, model: bytes, inputs: tuple[Tensor, ...]) -> bytes:
         """The ONNX model itself; in int8, see `quantize_openvino`."""
-        if precision != "int8":
+        if self.precision != "int8":
             return model
         from hardware.runtimes.openvino_quantize import quantize_openvino
 
@@ -55,7 +54,7 @@ class OpenVinoRuntime(OnnxConvertingRuntime):
     def profile(self, module: nn.Module, inputs: tuple[Tensor, ...], runs: int = 50) -> list[KernelTime]:
         """See `Runtime.profile`; OpenVINO counts in whole microseconds. The first run is left out."""
         self.require()
-        compiled = self._compile(self.convert(module, inputs, self.precision), PERF_COUNT=True)
+        compiled = self._compile(self.convert(module, inputs), PERF_COUNT=True)
         run, request = self._bind(compiled, inputs)
         run()
         first = [_microseconds(node) for node in request.profiling_info]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
-from hardware.runtimes.base import Item, Runner
-from hardware.runtimes.conversion import Converted, ConvertingRuntime, check_module, first_line
+from hardware.runtimes.base import Runner
+from hardware.runtimes.conversion import ConvertingRuntime, check_module, first_line
 from hardware.runtimes.precision import in_precision
 from hardware.runtimes.quiet import quiet
 
@@ -73,19 +73,9 @@ class TorchCompileRuntime(ConvertingRuntime):
             "compiled_for": _instructions(),
         }
 
-    def convert(self, module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:  # type: ignore[override]
-        """See `compile_ahead`. A method of the instance, because the number of threads is compiled in."""
-        return compile_ahead(module, inputs, precision, self.threads)
-
-    def convert_batch(self, items: list[Item], precision: str = "fp32") -> Converted:  # type: ignore[override]
-        """See `ConvertingRuntime.convert_batch`."""
-        results: Converted = []
-        for key, module, inputs in items:
-            try:
-                results.append((key, self.convert(module, inputs, precision)))
-            except HardwareError as error:
-                results.append((key, error))
-        return results
+    def convert(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
+        """See `compile_ahead`."""
+        return compile_ahead(module, inputs, self.precision, self.threads)
 
     def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
         """See `ConvertingRuntime.load`; the output is a torch tensor of its own, or a tuple of them."""

@@ -141,7 +141,7 @@ def test_int8_is_near_smaller_silent_and_leaves_nothing_behind(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     module, x = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64)), torch.randn(1, 9, 64)
     runtime = LiteRtRuntime("int8")
-    model = runtime.convert(module, (x,), "int8")
+    model = runtime.convert(module, (x,))
     assert len(model) < 2 * 64 * 64 * 4  # less than the weights alone take in fp32
     (wanted,) = expected(module, x)
     error = np.abs(np.asarray(runtime.load(model, (x,))()) - wanted.numpy()).max() / float(wanted.abs().max())

@@ -118,7 +118,7 @@ torch.testing.assert_close(*outputs)
 @needs_ncnn
 def test_the_number_of_threads_is_that_of_the_runtime(tmp_path: Path) -> None:
     """In a process of its own: threads that were once made stay."""
-    model = NcnnRuntime.convert(nn.Conv2d(16, 64, 3), (torch.randn(1, 16, 16, 16),))
+    model = NcnnRuntime().convert(nn.Conv2d(16, 64, 3), (torch.randn(1, 16, 16, 16),))
     (tmp_path / "model").write_bytes(model)
     subprocess.run(
         [sys.executable, "-c", COUNT_THREADS, str(tmp_path / "model")],
@@ -189,12 +189,12 @@ def test_conversion_is_repeatable_silent_and_leaves_nothing_behind(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "temporary").mkdir()
     module = conv().train()
-    model = NcnnRuntime.convert(module, (image(),))
+    model = NcnnRuntime().convert(module, (image(),))
     assert not module.training
-    assert model == NcnnRuntime.convert(module, (image(),))
+    assert model == NcnnRuntime().convert(module, (image(),))
     NcnnRuntime().load(model, (image(),))()
     with pytest.raises(HardwareError):
-        NcnnRuntime.convert(Windows(), (image(),))
+        NcnnRuntime().convert(Windows(), (image(),))
     assert [path.name for path in tmp_path.rglob("*")] == ["temporary"]
     assert capfd.readouterr() == ("", "")
     for path in (str(tmp_path), torch.__file__.removesuffix("/torch/__init__.py")):

@@ -44,7 +44,7 @@ def image() -> Tensor:
 def test_fp32_is_fp32_and_bf16_is_not() -> None:
     """By itself OpenVINO computes fp32 models in bf16, with an error of about 2^-8, wherever the CPU can."""
     module, x = conv(), image()
-    model = OpenVinoRuntime.convert(module, (x,))
+    model = OpenVinoRuntime().convert(module, (x,))
     with torch.no_grad():
         expected = module.double()(x.double())
 

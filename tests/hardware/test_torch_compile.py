@@ -101,7 +101,7 @@ def test_a_model_of_two_threads_in_bf16(tmp_path: Path) -> None:
     module = DecodeStep().eval()
     token, state = torch.tensor([3]), torch.linspace(-1, 1, 64 * 4096).reshape(1, 64, 4096)
     runtime = TorchCompileRuntime("bf16", threads=2)
-    model = runtime.convert(module, (token, state), "bf16")
+    model = runtime.convert(module, (token, state))
     scores, after = runtime.load(model, (token, state))()  # type: ignore[misc]
     with torch.no_grad():
         expected = module(token, state)
