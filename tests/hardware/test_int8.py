@@ -61,7 +61,7 @@ def test_a_quantised_module_is_smaller_and_a_little_wrong(name: str, capfd: pyte
     cases += [("tokens", Tokens(), (torch.tensor([[3, 0, 10]]),))]
     found = runtime(name)
     capfd.readouterr()
-    converted = dict(found.convert_batch(cases, "int8"))
+    converted = dict(found.convert_batch(cases))
     for key, module, inputs in cases:
         model = converted[key]
         assert isinstance(model, bytes)

@@ -87,7 +87,7 @@ def converted(_converter: None) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]
         ("data", DependsOnData(), (image(),)),
         ("wrong shape", nn.Linear(3, 3), (torch.zeros(4),)),
     ]
-    found = LiteRtRuntime.convert_batch(items)
+    found = LiteRtRuntime().convert_batch(items)
     assert [key for key, _ in found] == [key for key, _, _ in items]
     return {key: (module, inputs, model) for (key, module, inputs), (_, model) in zip(items, found, strict=True)}
 
@@ -164,7 +164,7 @@ def test_a_crash_of_the_converter_costs_the_module_at_hand_only(
     monkeypatch.setattr(litert_convert.litert_script, "__file__", str(script))
     monkeypatch.setattr(litert_convert, "converter_python", lambda: Path(sys.executable))
     items = [(f"relu {i}", nn.ReLU(), (torch.zeros(1, 3),)) for i in range(4)]
-    found = dict(LiteRtRuntime.convert_batch(items))
+    found = dict(LiteRtRuntime().convert_batch(items))
     for i in (0, 2, 3):
         assert str(found[f"relu {i}"]) == f"ReLU cannot be converted to LiteRT: number 000{i}"
     assert "LiteRT's converter stopped: exit status 9, goodbye" in str(found["relu 1"])

@@ -65,7 +65,7 @@ def test_networks_of_a_space_match_eager_torch_or_are_refused_for_a_layer() -> N
     for architecture in sorted(sampled, key=lambda architecture: len(architecture.specs))[:4]:
         network = build_network(architecture).eval()
         x = torch.randn(1, *architecture.input_shape)
-        [(_, model)] = NcnnRuntime.convert_batch([("network", network, (x,))])
+        [(_, model)] = NcnnRuntime().convert_batch([("network", network, (x,))])
         if isinstance(model, HardwareError):
             assert "no layer for" in str(model)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -80,15 +81,28 @@ def test_an_agent_that_is_killed_again_and_again_costs_no_finished_sample(host: 
 
     def killer() -> None:
         nonlocal kills
-        while not stop.wait(0.4) and kills < 5:
+        while not stop.wait(0.2) and kills < 5:
             for pid in set(agents()) & before or set(agents()):
-                os.kill(pid, signal.SIGKILL)
-                kills += 1
+                with contextlib.suppress(ProcessLookupError):  # it ended in between
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
 
     thread = threading.Thread(target=killer)
     thread.start()
     try:
-        fixed = MeasureSettings(rounds=1, min_runs=40, max_runs=40, max_seconds=60.0, target_seconds=60.0, max_reruns=0)
+        fixed = MeasureSettings(
+            warmup_runs=5,
+            warmup_seconds=0.0,
+            warmup_max_seconds=0.001,
+            window_seconds=0.0,
+            batch_seconds=0.0,
+            rounds=1,
+            min_runs=40,
+            max_runs=40,
+            max_seconds=60.0,
+            target_seconds=60.0,
+            max_reruns=0,
+        )
         answered: dict[str, int] = dict.fromkeys(runners, 0)
         counted = {key: _Counted(runner, key, answered) for key, runner in runners.items()}
         found = measure(counted, settings=fixed)
@@ -112,7 +126,7 @@ class _Counted:
     def elapsed(self, calls: int) -> float:
         seconds = self.runner.elapsed(calls)  # type: ignore[attr-defined]
         self.answered[self.key] += 1
-        time.sleep(0.002)  # so that the cuts fall into the run
+        time.sleep(0.01)  # so that the cuts fall into the run
         return float(seconds)
 
 
