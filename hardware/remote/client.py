@@ -17,7 +17,7 @@ PROTOCOL = "1"
 IDLE_SECONDS = 120  # an agent without a request for so long ends by itself
 REQUEST_SECONDS = 90.0
 REWARM_CALLS = 10  # a program that was loaded again is cold
-DEATHS = 3  # of the agent on one request in a row: then it is the request's fault, not the link's
+DEATHS = 5  # of the agent on one request in a row: then it is the request's fault, not the link's
 
 
 class AgentClient:
