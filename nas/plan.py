@@ -19,7 +19,15 @@ from nas.training.supernet import space_of, training_device
 from search_spaces import Supernet
 
 SECONDS_PER_OPERATOR, SECONDS_PER_NETWORK = 0.35, 1.0  # measuring; see `hardware.settings.MeasureSettings`
-CONVERSION_SECONDS = {"onnxruntime": 0.6, "executorch": 2.0}  # a module, in one worker
+# a module, in one worker, where none is in the cache
+CONVERSION_SECONDS = {
+    "onnxruntime": 0.6,
+    "openvino": 0.6,
+    "ncnn": 0.7,
+    "executorch": 2.0,
+    "litert": 8.0,
+    "torch-compile": 8.0,
+}
 
 
 def estimate(job: Job) -> dict[str, tuple[str, float]]:

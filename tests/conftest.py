@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+
+Once = Callable[[str, Callable[[Path], None]], Path]
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the session that all its processes see."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if base.name.startswith("popen-") else base
+
+
+@pytest.fixture(scope="session")
+def once(shared: Path) -> Once:
+    """``once(name, make)``: a shared folder that ``make`` fills in the first process that asks; to be read only."""
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder = shared / name
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (done := shared / f"{name}.done").exists():
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_cache(shared: Path) -> None:
     """Converted models and built agents are kept for the session, for all its processes, and never in the user's cache."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if base.name.startswith("popen-") else base
     pytest.MonkeyPatch().setenv("NAS_CACHE", str(shared / "cache"))

@@ -96,7 +96,7 @@ def add(
     cpus: Annotated[str | None, typer.Option(help="cores to pin to, e.g. 4,5,6,7")] = None,
     emulated: Annotated[bool, typer.Option("--emulated", help="mark its times as those of no real device")] = False,
 ) -> None:
-    """Describe a device: reach it, time a small network there, and keep the description (in your settings, no project)."""
+    """Describe a device: reach it, run an operator there, and keep the description (in your settings, no project)."""
     from nas.latency.devices import add_device, describe_device
 
     add_device(describe_device(name, ssh, port, adb, folder, cpus, emulated), Console())

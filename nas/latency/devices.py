@@ -7,7 +7,6 @@ import platform
 from importlib import metadata
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -15,7 +14,11 @@ from hardware.device import Device
 from hardware.errors import HardwareError
 from hardware.hosts import DeviceFile, RemoteHost, device_files, device_from, write_device
 from hardware.runtimes import Runtime, get_runtime, runtime_names, runtime_precisions
-from search_spaces import make_space
+from search_spaces import OperatorSpec, build_operator
+
+OPTIONAL = """
+onnx onnxscript onnxruntime executorch torchao openvino nncf ai-edge-litert ncnn pnnx nvidia-ml-py ray matplotlib
+""".split()  # noqa: SIM905
 
 
 def describe_device(
@@ -28,7 +31,7 @@ def describe_device(
 
 
 def add_device(described: DeviceFile, console: Console) -> None:
-    """Tries the device by timing a small network there, compares its output with PyTorch's, and keeps the description.
+    """Tries the device by running an operator there, compares its output with PyTorch's, and keeps the description.
 
     Raises:
         LinkError, HardwareError: it cannot be reached or used; nothing is kept then.
@@ -37,25 +40,23 @@ def add_device(described: DeviceFile, console: Console) -> None:
         raise HardwareError(f"device {described.name!r} is described already: {device_files()[described.name]}")
     with RemoteHost(described, lambda text: console.print(text, highlight=False)) as host:
         facts = host.device("executorch").to_json()
-        error = _try_network(host.runtime("executorch"))
+        error = _try_operator(host.runtime("executorch"))
     shown = ", ".join(f"{key} {value}" for key, value in facts["description"].items() if value not in (None, False))
     console.print(f"{facts['name']}: {shown}", highlight=False, soft_wrap=True)
-    console.print(f"a small network ran in ExecuTorch and differs from PyTorch by {error:.1g}", highlight=False)
+    console.print(f"an operator ran there in ExecuTorch and differs from PyTorch by {error:.1g}", highlight=False)
     console.print(f"kept: {write_device(described)}", soft_wrap=True, highlight=False)
 
 
-def _try_network(runtime: Runtime) -> float:
-    """Largest difference between what a runtime and PyTorch compute for a small network."""
+def _try_operator(runtime: Runtime) -> float:
+    """Largest difference between what a runtime and PyTorch compute for an attention operator."""
     import torch
 
-    from search_spaces import build_network
-
-    space = make_space({"name": "hybrid-vision", "preset": "tiny", "resolutions": [8]})
-    network = build_network(space.architecture(space.sample(1, np.random.default_rng(0))[0])).eval()
-    x = torch.randn(1, 3, 8, 8)
+    spec = OperatorSpec.of("mhsa", (16, 8, 8), dim=16, heads=2, head_dim=8)
+    module = build_operator(spec).eval()
+    x = torch.randn(1, *spec.shape)
     with torch.no_grad():
-        got = torch.as_tensor(np.array(runtime.prepare(network, (x,))()))
-        return float((got - network.cpu()(x)).abs().max())
+        got = torch.as_tensor(runtime.prepare(module, (x,))()).cpu()
+        return float((got - module.cpu()(x)).abs().max())
 
 
 def print_devices(as_json: bool, console: Console) -> None:
@@ -93,7 +94,7 @@ def print_doctor(as_json: bool, console: Console) -> bool:
     checks: list[dict[str, Any]] = [{"check": "python", "ok": True, "detail": platform.python_version()}]
     for package in ("torch", "numpy", "pandas", "scikit-learn", "lightgbm", "optuna", "moocore", "safetensors"):
         checks.append({"check": package, "ok": True, "detail": metadata.version(package)})
-    for package in ("onnx", "onnxscript", "onnxruntime", "executorch", "torchao", "ray", "matplotlib"):
+    for package in OPTIONAL:
         try:
             checks.append({"check": f"{package} (optional)", "ok": True, "detail": metadata.version(package)})
         except metadata.PackageNotFoundError:
@@ -110,13 +111,13 @@ def print_doctor(as_json: bool, console: Console) -> bool:
 
 
 def _try_runtime(name: str) -> dict[str, Any]:
-    """Runs one small network in a runtime and compares it with PyTorch."""
+    """Runs one operator in a runtime and compares it with PyTorch."""
     runtime = get_runtime(name)
     usable, detail = runtime.availability()
     if not usable:
         return {"check": f"runtime {name}", "ok": True, "detail": f"not usable here: {detail}"}
     try:
-        error = _try_network(runtime)
+        error = _try_operator(runtime)
     except (HardwareError, RuntimeError) as problem:
         return {"check": f"runtime {name}", "ok": False, "detail": str(problem)}
     return {"check": f"runtime {name}", "ok": error < 1e-4, "detail": f"{detail}; differs from PyTorch by {error:.1g}"}

@@ -67,12 +67,11 @@ def test_a_runtime_matches_eager_torch_or_says_why_not(name: str) -> None:
     assert runtime.describe()["versions"]
     threads = torch.get_num_threads()
     both = nn.Sequential(conv(), Attention())
-    items = [("network", both, (x,)), ("identity", nn.Identity(), (x,))]
-    items.append(("other strides", conv(), (x.to(memory_format=torch.channels_last),)))
+    items = [("network", both, (x.to(memory_format=torch.channels_last),)), ("identity", nn.Identity(), (x,))]
     progress: list[tuple[int, int]] = []
     runners = runtime.prepare_many([*items, items[0]], progress=lambda done, total: progress.append((done, total)))
-    assert list(runners) == ["network", "identity", "other strides"]
-    assert progress == [(1, 3), (2, 3), (3, 3)]
+    assert list(runners) == ["network", "identity"]
+    assert progress == [(1, 2), (2, 2)]
     for key, module, inputs in items:
         assert not module.training
         output = torch.as_tensor(runners[key]()).cpu().numpy()

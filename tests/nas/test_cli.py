@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import yaml
 from nas.bench.resume import fingerprints
 from nas.cli import main
 from search_spaces import Architecture, get_space, make_space
+from tests.conftest import Once
 
 JOB = {
     "name": "small",
@@ -36,22 +38,30 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cli")
 
 
-@pytest.fixture(scope="module")
-def run(folder: Path) -> Path:
-    """A finished run; later tests read it."""
+def _finished(folder: Path) -> None:
     (folder / "job.yaml").write_text(yaml.safe_dump(JOB))
     assert main(["run", str(folder / "job.yaml"), "--out", str(folder / "run")]) == 0
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path, once: Once) -> Path:
+    """A finished run of this module's own, beside its ``job.yaml``; later tests read it."""
+    shutil.copytree(once("cli-run", _finished), folder, dirs_exist_ok=True)
     return folder / "run"
 
 
 @pytest.fixture(scope="module")
-def tabled(folder: Path, run: Path) -> tuple[Path, Path]:
+def tabled(once: Once) -> tuple[Path, Path]:
     """The same job with the measured table given, so that no clock enters; and its undisturbed run."""
-    job = {**JOB, "devices": [{**JOB["devices"][0], "table": str(run / "tables" / "cpu")}]}
-    path = folder / "tabled.yaml"
-    path.write_text(yaml.safe_dump(job))
-    assert main(["run", str(path), "--out", str(folder / "undisturbed")]) == 0
-    return path, folder / "undisturbed"
+    table = once("cli-run", _finished) / "run" / "tables" / "cpu"
+
+    def undisturbed(folder: Path) -> None:
+        job = {**JOB, "devices": [{**JOB["devices"][0], "table": str(table)}]}
+        (folder / "tabled.yaml").write_text(yaml.safe_dump(job))
+        assert main(["run", str(folder / "tabled.yaml"), "--out", str(folder / "undisturbed")]) == 0
+
+    made = once("cli-tabled", undisturbed)
+    return made / "tabled.yaml", made / "undisturbed"
 
 
 def test_run_leaves_front_report_table_and_package(run: Path) -> None:

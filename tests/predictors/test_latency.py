@@ -102,10 +102,11 @@ def test_validation_is_what_the_validate_networks_say(space: SearchSpace) -> Non
     ms = held_out["median_ms"].to_numpy()
     relative = np.abs(np.array([g.mean_ms for g in guesses]) / ms - 1)
     report = predictor.validation
-    assert set(report) == {"mape", "within_10", "spearman", "kendall", "coverage_90", "networks"}
+    assert set(report) == {"mape", "within_5", "within_10", "spearman", "kendall", "coverage_90", "networks"}
     assert report["networks"] == 60
     assert report["mape"] == pytest.approx(relative.mean())
     assert report["within_10"] == (relative <= 0.1).mean() == 1.0
+    assert report["within_5"] == (relative <= 0.05).mean()
     inside = [g.low_ms <= m <= g.high_ms for g, m in zip(guesses, ms, strict=True)]
     assert report["coverage_90"] == pytest.approx(np.mean(inside))
     assert report["spearman"] > 0.99
