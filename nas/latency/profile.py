@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hardware.errors import HardwareError, RefusedError
 from hardware.hosts import Host
 from hardware.measure import measure
 from hardware.runtimes import ConversionCache
@@ -124,7 +125,10 @@ def measure_table(
             network = build_network(architecture)
             items.append((network_key(architecture), *prepared(network, architecture.specs[0], batch, mode)))
     advance = progress.task(f"prepare for {runtime_name}", len(items))
-    runners = runtime.prepare_many(items, workers, lambda done, total: advance(done), ConversionCache())
+    try:
+        runners = runtime.prepare_many(items, workers, lambda done, total: advance(done), ConversionCache())
+    except RefusedError as error:
+        raise HardwareError(refusal(runtime_name, error.reasons)) from error
     advance = progress.task(f"measure {runtime_name}", len(runners) * 4)
     measured = measure(
         runners,
@@ -148,6 +152,19 @@ def measure_table(
     if mode != "forward":
         table = table.with_header(mode=mode)
     return table.with_header(validation=LatencyPredictor(space, table).validation)
+
+
+def refusal(runtime: str, reasons: Mapping[str, str]) -> str:
+    """What a user can do about the keys that a runtime refuses: the operators to leave out, each with its reason."""
+    by_name: dict[str, str] = {}
+    for key, reason in reasons.items():
+        by_name.setdefault("a whole network" if key.startswith("{") else OperatorSpec.parse(key).name, reason)
+    if len(by_name) > 1:
+        by_name.pop("a whole network", None)  # it has one of the operators in it
+    lines = "; ".join(f"{name}: {reason}" for name, reason in sorted(by_name.items()))
+    return (
+        f"runtime {runtime!r} cannot run {len(by_name)} operators of the space (leave them out of its mixers): {lines}"
+    )
 
 
 def prepared(module: nn.Module, first: OperatorSpec, batch: int, mode: str) -> tuple[nn.Module, tuple[Tensor, ...]]:

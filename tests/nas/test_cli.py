@@ -26,7 +26,7 @@ JOB = {
     "space": {"preset": "tiny", "resolutions": [8]},
     "train": {"epochs": 2, "batch_size": 64, "warmup_epochs": 0.5, "subnets": 3, "checkpoint_steps": 2},
     "devices": [{"name": "cpu", "runtime": "torch"}],
-    "profile": {"operators": 60, "fit_networks": 20, "validate_networks": 30},
+    "profile": {"operators": 30, "fit_networks": 20, "validate_networks": 30},
     "search": {"evaluations": 16, "population": 8, "calibration_images": 64, "controls": ["random", "no-ssm"]},
     "report": {"members": 3},
     "export": {"members": 1},

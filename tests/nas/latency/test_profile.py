@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nas.latency.profile import choose_networks, choose_operators, plan_profile
+from nas.latency.profile import choose_networks, choose_operators, plan_profile, refusal
 from search_spaces import cost, make_space
 
 SPACE = make_space({"name": "hybrid-vision", "preset": "tiny", "resolutions": [8, 12], "in_channels": 1, "classes": 10})
@@ -49,3 +49,13 @@ def test_networks_that_judge_the_table_are_none_that_fit_it() -> None:
     assert (len(fit), len(validate)) == (20, 30)
     assert not fit & validate
     assert plan == plan_profile(SPACE, 50, 20, 30, seed=3)
+
+
+def test_operators_that_a_runtime_refuses_are_named_with_their_reasons_before_anything_is_measured() -> None:
+    one, two = (next(spec for spec in SPACE.specs() if spec.name == name) for name in ("mhsa", "mbconv"))
+    said = refusal(
+        "ncnn", {one.canonical: "a 5-D tensor", two.canonical: "torch.narrow", '{"genes": {}}': "a 5-D tensor"}
+    )
+    assert said.startswith("runtime 'ncnn' cannot run 2 operators")
+    assert said.endswith("mbconv: torch.narrow; mhsa: a 5-D tensor")
+    assert "a whole network: broken" in refusal("ncnn", {'{"genes": {}}': "broken"})
