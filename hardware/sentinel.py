@@ -12,6 +12,7 @@ from hardware.timing import Stopwatch
 BASELINE_READINGS = 3
 RUNNING_READINGS = 9  # a lasting change of clock becomes the new normal after five readings
 READING_SECONDS = (0.01, 0.06)  # at least, unless 15 samples took longer; at most
+READING_SAMPLES = 200  # at most: over a link each one is a journey there and back
 
 
 class Sentinel:
@@ -57,7 +58,9 @@ class Sentinel:
         least, most = READING_SECONDS
         samples: list[float] = []
         spent = 0.0
-        while len(samples) < 3 or (spent < most and (spent < least or len(samples) < 15)):
+        while len(samples) < 3 or (
+            spent < most and len(samples) < READING_SAMPLES and (spent < least or len(samples) < 15)
+        ):
             sample = self.watch.sample()
             samples.append(sample)
             spent += sample * self.watch.calls

@@ -5,7 +5,7 @@
 //
 //   hello                       ok <protocol> executorch <pointer bits>
 //   load KEY PROGRAM INPUTS     the program, and a file of its inputs' bytes one after another
-//   run KEY CALLS               ok <nanoseconds for all of them>
+//   run KEY CALLS               ok <nanoseconds for all of them>, after an untimed call if they are short
 //   output KEY FILE             runs once and writes the outputs' bytes one after another: ok <bytes>
 //   memory KEY                  ok <bytes of the planned activation buffers>
 //   drop KEY
@@ -60,6 +60,7 @@ struct Program {
   std::vector<TensorPtr> tensors;
   std::vector<EValue> inputs;
   long memory = 0;
+  double nanoseconds = 0;  // of a call, when last timed
 
   Program(const std::string& program, const std::string& given)
       : module(std::make_unique<Module>(program, Module::LoadMode::File)) {
@@ -107,10 +108,14 @@ std::string answer(std::istringstream& line) {
     line >> calls;
     if (calls < 1) throw std::runtime_error("run: calls must be at least 1");
     auto& program = known(key);
+    // the link's own work has cooled the caches since the last run: calls of a local loop follow one another warm
+    if (program.nanoseconds < 5e6) program.run();
     auto start = std::chrono::steady_clock::now();  // no step of the wall clock moves it
     for (long i = 0; i < calls; ++i) program.run();
     auto spent = std::chrono::steady_clock::now() - start;
-    return std::to_string(std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count());
+    const auto total = std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count();
+    program.nanoseconds = static_cast<double>(total) / static_cast<double>(calls);
+    return std::to_string(total);
   }
   if (verb == "output") {
     std::string path;

@@ -174,7 +174,8 @@ class AgentClient:
         except subprocess.TimeoutExpired:
             return LinkError(f"{self._transport}: the link is closed")
         if process.stderr is not None and not process.stderr.closed:
-            self._said += process.stderr.read()
+            os.set_blocking(process.stderr.fileno(), False)  # a child of the client may hold it open
+            self._said += process.stderr.read() or b""
         said = self._said.decode(errors="replace").strip()
         fault = self._transport.fault(code, said)
         if fault is not None:

@@ -53,7 +53,12 @@ class SshTransport(Transport):
         for sign, advice in HOPELESS:
             if sign in error:
                 return HardwareError(f"{self}: {advice} ({sign})")
-        return LinkError(f"{self}: {error.splitlines()[-1] if error else 'the connection ended'}")
+        said = [
+            line
+            for line in error.splitlines()
+            if line.startswith(("ssh", "Connection", "kex", "client", "mux", "Timeout"))
+        ]
+        return LinkError(f"{self}: {said[-1] if said else 'the connection ended'}")
 
     def cut(self) -> None:
         """Ends every connection at once, as a pulled cable does: for drills."""

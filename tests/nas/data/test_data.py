@@ -196,7 +196,11 @@ def server(tmp_path: Path) -> Any:
         thread.join()
 
 
-@pytest.mark.parametrize("content", [None, b"not gzip", gzip.compress(b"another file"), gzip.compress(bytes(2**26))])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"not gzip", gzip.compress(b"another file"), gzip.compress(bytes(2**26))],
+    ids=["absent", "not gzip", "another file", "bomb"],
+)
 def test_a_failed_or_wrong_download_lists_three_ways_and_keeps_nothing(
     tmp_path: Path, server: Any, content: Any
 ) -> None:
