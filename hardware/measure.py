@@ -138,4 +138,11 @@ def _time_batch(
 def _summarise(watch: Stopwatch, slots: list[_Slot]) -> Measurement:
     clean = [slot for slot in slots if slot.clean]
     samples = [sample for slot in clean or slots for sample in slot.samples]
-    return Measurement.from_seconds(watch.key, samples, calls_per_sample=watch.calls, dirty=not clean)
+    memory = getattr(watch.runner, "memory_bytes", None)  # asked after the timing: it may take a while
+    return Measurement.from_seconds(
+        watch.key,
+        samples,
+        calls_per_sample=watch.calls,
+        dirty=not clean,
+        memory_bytes=None if memory is None else memory(),
+    )

@@ -19,6 +19,7 @@ class Measurement:
     `ci_low_ms`, `ci_high_ms`: 95 % confidence interval of the median. `n`: samples; a sample is the mean of
     `calls_per_sample` calls (more than one only for calls so short that reading the clock would count), so p90 and p99
     are then quantiles of such means. `dirty`: the sentinel drifted beyond its tolerance in every round of it.
+    `memory_bytes`: peak of what the runtime plans or reports for activations; None where it reports none.
     """
 
     key: str
@@ -33,10 +34,17 @@ class Measurement:
     ci_high_ms: float
     dirty: bool
     calls_per_sample: int = 1
+    memory_bytes: int | None = None
 
     @classmethod
     def from_seconds(
-        cls, key: str, seconds: Sequence[float] | np.ndarray, *, calls_per_sample: int = 1, dirty: bool = False
+        cls,
+        key: str,
+        seconds: Sequence[float] | np.ndarray,
+        *,
+        calls_per_sample: int = 1,
+        dirty: bool = False,
+        memory_bytes: int | None = None,
     ) -> Measurement:
         """Summarise samples given in seconds per call. Raises HardwareError for none, or any that is not positive."""
         samples = np.asarray(seconds, dtype=np.float64) * 1e3
@@ -59,6 +67,7 @@ class Measurement:
             ci_high_ms=high,
             dirty=dirty,
             calls_per_sample=calls_per_sample,
+            memory_bytes=memory_bytes,
         )
 
     def to_json(self) -> dict[str, Any]:

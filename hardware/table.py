@@ -9,6 +9,7 @@ Keys are texts given by the caller; nothing here knows what they mean. pandas al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -154,5 +155,9 @@ def _joined(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 def _measurement(row: pd.Series) -> Measurement:
     values = {name: row[name] for name in MEASUREMENT_COLUMNS}
-    kinds = {"key": str, "n": int, "calls_per_sample": int, "dirty": bool}
-    return Measurement(**{name: kinds.get(name, float)(value) for name, value in values.items()})
+    kinds = {"key": str, "n": int, "calls_per_sample": int, "dirty": bool, "memory_bytes": _known}
+    return Measurement(**{name: kinds.get(name, float)(value) for name, value in values.items()})  # type: ignore[operator]
+
+
+def _known(value: float) -> int | None:
+    return None if math.isnan(value) else int(value)

@@ -23,6 +23,7 @@ HEADER, OPERATORS, NETWORKS = "header.json", "operators.parquet", "networks.parq
 
 _KINDS = {"key": "str", "n": "int64", "calls_per_sample": "int64", "dirty": "bool"}
 OPERATOR_COLUMNS: dict[str, str] = {name: _KINDS.get(name, "float64") for name in MEASUREMENT_COLUMNS}
+UNKNOWN_COLUMNS = ("memory_bytes",)  # nan where unknown; absent in older tables
 NETWORK_COLUMNS: dict[str, str] = {"key": "str", "role": "str", **OPERATOR_COLUMNS}
 
 _NUMBER = (int, float)
@@ -162,5 +163,6 @@ def _read_parquet(path: Path, columns: dict[str, str]) -> pd.DataFrame:
         raise HardwareError(f"{path}: cannot be read: {error}") from error
     except ValueError as error:  # pyarrow's ArrowInvalid is one
         raise HardwareError(f"{path}: is not a Parquet file: {error}") from error
+    frame = frame.assign(**{name: math.nan for name in UNKNOWN_COLUMNS if name not in frame.columns})
     check_frame(frame, columns, str(path))
     return frame

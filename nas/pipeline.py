@@ -17,7 +17,8 @@ from hardware.table import LatencyTable
 from nas.data import load_data
 from nas.export.step import export_step
 from nas.job import DeviceSection, Job, same_conditions
-from nas.latency.profile import measure_table, plan_profile
+from nas.latency.plan import plan_profile
+from nas.latency.profile import measure_table
 from nas.progress import Progress
 from nas.report.step import report_step
 from nas.run import RunDirectory

@@ -83,6 +83,11 @@ class LatencyPredictor:
         return self._correction.name
 
     @property
+    def expected_error(self) -> float:
+        """Mean absolute relative error of the correction on the "fit" networks, each left out in turn; nan without any."""
+        return self._correction.loo_mape
+
+    @property
     def estimated_share(self) -> float:
         """Share of the space's specs whose latency is an estimate, not a measurement."""
         return self._estimated

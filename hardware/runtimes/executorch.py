@@ -46,7 +46,7 @@ class ExecuTorchRuntime(ConvertingRuntime):
                 program(*given)
         except RuntimeError as error:
             raise HardwareError(f"ExecuTorch refuses the inputs: {error}") from error
-        return lambda: program(*given)
+        return _Runner(program, given, model)
 
     def profile(self, module: nn.Module, inputs: tuple[Tensor, ...], runs: int = 50) -> list[KernelTime]:
         """See `Runtime.profile` and `profile_program`."""
@@ -99,6 +99,22 @@ class ExecuTorchProgram:
                 self._method = self._program.load_method("forward")
         except RuntimeError as error:
             raise HardwareError(f"ExecuTorch refuses the program: {error}") from error
+
+
+class _Runner:
+    """A program with its inputs."""
+
+    def __init__(self, program: ExecuTorchProgram, given: tuple[Tensor, ...], model: bytes) -> None:
+        self._program, self._given, self._model = program, given, model
+
+    def __call__(self) -> object:
+        return self._program(*self._given)
+
+    def memory_bytes(self) -> int:
+        """See `planned_bytes`."""
+        from hardware.runtimes.executorch_inspect import planned_bytes
+
+        return planned_bytes(self._model)
 
 
 class _ThreadPool:

@@ -14,7 +14,8 @@ from hardware.measure import measure
 from hardware.runtimes import ConversionCache
 from hardware.settings import MeasureSettings
 from hardware.transports import SshTransport
-from nas.latency.profile import choose_operators, prepared
+from nas.latency.probes import choose_operators
+from nas.latency.rig import prepared
 from nas.progress import Progress
 from search_spaces import SearchSpace, build_operator
 

@@ -144,7 +144,8 @@ def _call(main: Any, arguments: list[str]) -> tuple[int, str]:
 def _any_table(folder: Path, space: Any) -> Path:
     """A real, small latency table of ``space`` on this machine."""
     from hardware.settings import MeasureSettings
-    from nas.latency.profile import measure_table, plan_profile
+    from nas.latency.plan import plan_profile
+    from nas.latency.profile import measure_table
     from nas.progress import Silent
 
     plan = plan_profile(space, 40, 20, 30)

@@ -15,7 +15,7 @@ from scipy.stats import kendalltau
 
 from nas.data import load_data
 from nas.job_file import load_job
-from nas.latency.profile import choose_networks
+from nas.latency.plan import choose_networks
 from nas.progress import Progress, Silent
 from nas.run import RunDirectory
 from nas.search.evaluator import InheritedQuality

@@ -19,7 +19,7 @@ from hardware.transports import LinkError
 from nas.errors import JobError
 from nas.export.package import export_package
 from nas.job import DeviceSection
-from nas.latency.profile import prepared
+from nas.latency.rig import prepared
 from nas.search.evaluator import inherit, score
 from nas.search.front import choose_members
 from nas.session import Session, read_front

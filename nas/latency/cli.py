@@ -43,9 +43,13 @@ def profile(
     threads: Annotated[int, typer.Option(min=1, help="threads of the runtime")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="images or sequences a call")] = 1,
     mode: Annotated[str, typer.Option(help="a call: forward (whole inputs), or decode (one token)")] = "forward",
-    operators: Annotated[int, typer.Option(min=1, help="operator specs to measure")] = 300,
+    operators: Annotated[int, typer.Option(min=1, help="operator specs to measure at most")] = 260,
     fit: Annotated[int, typer.Option(min=20, help="whole networks that fit the correction")] = 40,
     validate: Annotated[int, typer.Option(min=30, help="other whole networks that judge the table")] = 50,
+    error: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="stop probing at this expected error (or 1.5 noise floors)")
+    ] = 0.03,
+    minutes: Annotated[float, typer.Option(min=0.0, help="stop probing in time to be done within these")] = 15.0,
     resolution: Annotated[list[int] | None, typer.Option(help="input side; repeat for more")] = None,
     context: Annotated[list[int] | None, typer.Option(help="tokens a sequence; repeat for more")] = None,
     in_channels: Annotated[int | None, typer.Option(help="channels of the images")] = None,
@@ -73,7 +77,9 @@ def profile(
     assert runtime is not None
     shape = {"resolutions": resolution, "context": context, "in_channels": in_channels, "classes": classes}
     chosen = make_space({**get_space(space).definition, **{key: value for key, value in shape.items() if value}})
-    request = ProfileRequest(chosen, runtime, out, device, precision, threads, batch, mode, operators, fit, validate)
+    request = ProfileRequest(
+        chosen, runtime, out, device, precision, threads, batch, mode, operators, fit, validate, error, minutes
+    )
     profile_space(request, dry_run, Console())
 
 

@@ -112,6 +112,14 @@ def print_latency(rows: Sequence[Mapping[str, Any]], as_json: bool, console: Con
     console.print(table)
 
 
+STOPPED = {
+    "error": "the error goal is met",
+    "probes": "as many as were allowed",
+    "space": "the whole space",
+    "minutes": "more would not be done in time",
+}
+
+
 @dataclass(frozen=True)
 class ProfileRequest:
     """What `nas profile` was asked for; see its options."""
@@ -124,9 +132,11 @@ class ProfileRequest:
     threads: int = 1
     batch: int = 1
     mode: str = "forward"
-    operators: int = 300
+    operators: int = 260
     fit: int = 40
     validate: int = 50
+    error: float = 0.03
+    minutes: float = 15.0
 
 
 def profile_space(request: ProfileRequest, dry_run: bool, console: Console) -> None:
@@ -135,7 +145,9 @@ def profile_space(request: ProfileRequest, dry_run: bool, console: Console) -> N
     Raises:
         JobError: an argument is illegal; HardwareError: the device or runtime cannot be used, or refuses an operator.
     """
-    from nas.latency.profile import MODES, measure_table, plan_profile
+    from nas.latency.plan import plan_profile
+    from nas.latency.profile import measure_table
+    from nas.latency.rig import MODES
     from nas.progress import Terminal
     from nas.session import validation_text
 
@@ -149,7 +161,7 @@ def profile_space(request: ProfileRequest, dry_run: bool, console: Console) -> N
         host.runtime(request.runtime, request.precision, request.threads).require()
         if dry_run:
             progress.say(
-                f"{space.name}: {len(plan.operators)} of {len(space.specs())} operator specs and {len(plan.fit)} + "
+                f"{space.name}: up to {plan.most} of {len(space.specs())} operator specs and {len(plan.fit)} + "
                 f"{len(plan.validate)} whole networks on {host.name}: {request.runtime}, {request.precision}, "
                 f"{request.threads} thread(s)"
             )
@@ -165,9 +177,12 @@ def profile_space(request: ProfileRequest, dry_run: bool, console: Console) -> N
             batch=request.batch,
             mode=request.mode,
             workers=2,
+            goal=request.error,
+            minutes=request.minutes,
         )
     table.save(out)
     console.print(f"{request.runtime} on {table.device.name}: {validation_text(table)}", highlight=False)
+    console.print(f"{len(table.operators)} operators: {STOPPED[table.header['probing']['stopped']]}", highlight=False)
     for warning in table.header["conditions"].get("warnings", []):
         console.print(f"warning: {warning}", style="yellow", highlight=False)
     console.print(f"table: {out}", soft_wrap=True, highlight=False)

@@ -16,7 +16,7 @@ from hardware.hosts import Host
 from hardware.measure import measure
 from hardware.runtimes import ConversionCache
 from hardware.table import LatencyTable
-from nas.latency.profile import prepared
+from nas.latency.rig import prepared
 from nas.progress import Progress
 from search_spaces import OperatorSpec, build_operator
 

@@ -19,7 +19,7 @@ from hardware.measure import measure
 from hardware.runtimes.base import Item
 from hardware.settings import MeasureSettings
 from nas.job import DeviceSection
-from nas.latency.profile import prepared
+from nas.latency.rig import prepared
 from nas.metric import ACCURACY, Metric, Score
 from nas.report.contents import DeviceReport, Report
 from nas.report.page import render_html

@@ -45,7 +45,8 @@ def test_a_profile_names_the_kernels_longest_first(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     found = runtime(name).profile(Uneven(), (torch.randn(1, 32, 24, 24),), runs=5)
-    assert list(tmp_path.iterdir()) == []  # nothing is left behind
+    # nothing is left behind, but for the folder that torch makes in every process that exports
+    assert [path for path in tmp_path.iterdir() if not path.name.startswith("torchinductor")] == []
     times = [kernel.ms for kernel in found]
     assert times == sorted(times, reverse=True)
     assert min(times) >= 0

@@ -17,7 +17,9 @@ from nas.cli import main
 from nas.errors import JobError
 from nas.job import same_conditions
 from nas.job_file import load_job, parse_job
-from nas.latency.profile import measure_table, plan_profile, prepared
+from nas.latency.plan import plan_profile
+from nas.latency.profile import measure_table
+from nas.latency.rig import prepared
 from nas.progress import Silent
 from search_spaces import Architecture, Supernet, make_space
 

@@ -1,37 +1,16 @@
-"""What a profile measures: spread, unique, disjoint; and a real small table."""
+"""A plan and its rounds: disjoint networks, a reason to stop, and a real small table."""
 
 import numpy as np
 import pytest
 
-from nas.latency.profile import choose_networks, choose_operators, plan_profile, refusal
+from hardware import MeasureSettings
+from nas.latency.plan import choose_networks, plan_profile
+from nas.latency.profile import measure_table
+from nas.latency.rig import refusal
+from nas.progress import Silent
 from search_spaces import cost, make_space
 
 SPACE = make_space({"name": "hybrid-vision", "preset": "tiny", "resolutions": [8, 12], "in_channels": 1, "classes": 10})
-
-
-@pytest.mark.parametrize("count", [30, 100, 10**6])
-def test_chosen_operators_are_unique_and_cover_every_name(count: int) -> None:
-    specs = SPACE.specs()
-    chosen = choose_operators(specs, count)
-    assert len(chosen) == len(set(chosen)) <= count
-    assert {spec.name for spec in chosen} == {spec.name for spec in specs}
-    if count >= len(specs):
-        assert chosen == specs
-
-
-def test_chosen_operators_spread_better_than_random_ones() -> None:
-    """The largest distance from any spec to its nearest chosen one, per operator, is what the design keeps small."""
-    group = [spec for spec in SPACE.specs() if spec.name == "mbconv"]
-    points = np.log1p([[v for _, v in s.sizes] + list(s.shape) for s in group])
-    points = points / np.maximum(np.ptp(points, axis=0), 1e-9)
-
-    def cover(indices: list[int]) -> float:
-        return float(np.linalg.norm(points[:, None] - points[indices][None], axis=2).min(1).max())
-
-    designed = [group.index(s) for s in choose_operators(group, 12)]
-    rng = np.random.default_rng(0)
-    random = [cover(list(rng.choice(len(group), 12, replace=False))) for _ in range(20)]
-    assert cover(designed) < np.median(random)
 
 
 def test_networks_are_different_and_reach_the_fast_end() -> None:
@@ -48,7 +27,22 @@ def test_networks_that_judge_the_table_are_none_that_fit_it() -> None:
     fit, validate = {a.hash for a in plan.fit}, {a.hash for a in plan.validate}
     assert (len(fit), len(validate)) == (20, 30)
     assert not fit & validate
+    assert len(plan.operators) < plan.most == 50
     assert plan == plan_profile(SPACE, 50, 20, 30, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("goal", "minutes", "stopped", "operators"),
+    [(None, None, "probes", 40), (1.0, None, "error", 14), (None, 0.0, "minutes", 14)],
+)
+def test_probing_stops_at_the_goal_at_the_time_or_when_the_probes_are_spent(
+    goal: float | None, minutes: float | None, stopped: str, operators: int
+) -> None:
+    plan = plan_profile(SPACE, 40, 5, 4)
+    table = measure_table(SPACE, "torch", plan, Silent(), settings=MeasureSettings.quick(), goal=goal, minutes=minutes)
+    assert table.header["probing"]["stopped"] == stopped
+    assert len(table.operators) == operators
+    assert table.networks["role"].value_counts().to_dict() == {"fit": 5, "validate": 4}
 
 
 def test_operators_that_a_runtime_refuses_are_named_with_their_reasons_before_anything_is_measured() -> None:

@@ -17,7 +17,8 @@ from hardware.hosts import Host
 from hardware.settings import MeasureSettings
 from hardware.table import LatencyTable
 from nas.cli import main
-from nas.latency.profile import measure_table, plan_profile
+from nas.latency.plan import plan_profile
+from nas.latency.profile import measure_table
 from nas.latency.recheck import Check, check_table, checked, judge, sentinels
 from nas.progress import Silent
 from predictors import LatencyPredictor

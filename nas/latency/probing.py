@@ -1,0 +1,78 @@
+"""Rounds of choosing probes: time them briefly, look at the table's error, choose the next ones, or stop and say why."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from hardware.settings import MeasureSettings
+from nas.latency.plan import ProfilePlan
+from nas.latency.probes import next_probes
+from nas.latency.rig import Rig
+from predictors import LatencyPredictor, OperatorModel
+from search_spaces import OperatorSpec, SearchSpace
+
+ROUNDS = 3  # after the first: each one times everything again
+BRIEF = MeasureSettings.quick()
+CAREFUL = 5.0  # times as long as a brief session of the same runners, as `MeasureSettings` has it
+FLOORS = 1.5  # an error below so many noise floors is the noise's
+
+
+@dataclass(frozen=True)
+class Probing:
+    """How the probes were chosen.
+
+    stopped: "error" (the goal is met), "probes" (all that were allowed are used), "space" (the whole space is measured) or
+    "minutes". expected: the correction's leave-one-out error on the fit networks when it was last looked at, a fraction, None
+    if never. rounds, seconds: what it took, conversion included.
+    """
+
+    operators: list[OperatorSpec]
+    stopped: str
+    expected: float | None
+    rounds: int
+    seconds: float
+
+    def record(self) -> dict[str, Any]:
+        """JSON-able, without the operators."""
+        return {"stopped": self.stopped, "expected": self.expected, "rounds": self.rounds, "seconds": self.seconds}
+
+
+def choose_probes(
+    rig: Rig, space: SearchSpace, plan: ProfilePlan, goal: float | None = None, minutes: float | None = None
+) -> Probing:
+    """Prepares the plan's operators and fit networks on ``rig``, then the probes that lower the expected error most.
+
+    goal: see `measure_table`. minutes: for the whole table, with what is still to come after the probes.
+    """
+    began = time.monotonic()
+    rig.prepare(plan.operators, plan.fit)
+    preparing = time.monotonic() - began
+    known, expected, rounds = list(plan.operators), None, 0
+    batch = -(-(plan.most - len(known)) // ROUNDS)
+
+    def done(stopped: str) -> Probing:
+        return Probing(known, stopped, expected, rounds, time.monotonic() - began)
+
+    while len(known) < plan.most:
+        brief = rig.measure(BRIEF, "try")
+        rounds += 1
+        table = rig.table(brief, space, known, {"fit": plan.fit})
+        expected = LatencyPredictor(space, table).expected_error
+        if goal is not None and expected <= max(goal, FLOORS * (brief.noise_floor or 0.0)):
+            return done("error")
+        more = batch + len(plan.validate)
+        timing = brief.seconds * (1 + more / len(rig)) * (1 + CAREFUL)
+        ahead = preparing / len(rig) * more + timing
+        if minutes is not None and time.monotonic() - began + ahead > 60 * minutes:
+            return done("minutes")
+        ms = {spec: table.lookup(spec.canonical).median_ms for spec in known}
+        chosen = next_probes(OperatorModel(ms), plan.reference, min(batch, plan.most - len(known)))
+        if not chosen:
+            return done("error")  # nothing in the reference networks is left to learn
+        start = time.monotonic()
+        rig.prepare(chosen, [])
+        preparing += time.monotonic() - start
+        known += chosen
+    return done("space" if plan.most >= len(space.specs()) else "probes")
