@@ -244,3 +244,34 @@ def link(
 
     found = get_space(space)
     _report(lambda progress: bench_link(found, device, str(folder), operators, cuts, progress), as_json)
+
+
+@app.command()
+def runtimes(
+    out: Annotated[Path, typer.Option(help="folder of the study")],
+    shapes: Annotated[
+        list[str], typer.Option(help="input of the mixers, channels x height x width, e.g. 24x16x16; repeat for more")
+    ],
+    runtime: Annotated[
+        list[str], typer.Option(help="and its precisions: onnxruntime, or onnxruntime:fp32,int8; repeat for more")
+    ],
+    space: Space = "hybrid-vision/full",
+    workers: Annotated[int, typer.Option(min=1, help="processes that convert")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Every mixer at about equal work in every runtime: the fastest of each, why it changes, and what int8 gains."""
+    from nas.bench.runtimes_study import study_runtimes
+    from nas.errors import JobError
+    from search_spaces import get_space
+
+    sizes = []
+    for text in shapes:
+        if not all(part.isdigit() for part in text.split("x")):
+            raise JobError(f"--shapes: got {text!r}; legal: numbers as in 24x16x16")
+        sizes.append(tuple(map(int, text.split("x"))))
+    asked = {}
+    for text in runtime:
+        name, _, precisions = text.partition(":")
+        asked[name] = (precisions or "fp32").split(",")
+    found = get_space(space)
+    _report(lambda progress: study_runtimes(found, sizes, asked, workers, out, progress), as_json)
