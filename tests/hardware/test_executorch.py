@@ -16,6 +16,7 @@ from hardware.runtimes import conversion as conversion_module
 from hardware.runtimes.executorch import ExecuTorchProgram, ExecuTorchRuntime
 from hardware.runtimes.quiet import silent_stderr
 from search_spaces import build_network, get_space
+from tests.hardware.modules import DecodeStep, DependsOnData, image
 
 USABLE, REASON = get_runtime("executorch").availability()
 needs_executorch = pytest.mark.skipif(not USABLE, reason=REASON)
@@ -30,31 +31,9 @@ class Conv(nn.Module):
         return self.layers(x)
 
 
-class DecodeStep(nn.Module):
-    """One token of a recurrence: token numbers and a state in, class scores and the next state out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(11, 6)
-        self.out = nn.Linear(6, 5)
-
-    def forward(self, token: Tensor, state: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        state = 0.5 * state + self.embed(token).unsqueeze(-1)
-        return self.out(state.mean(-1)), state, position + 1
-
-
 class Inverse(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.linalg.inv(x)
-
-
-class DependsOnData(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if x.sum() > 0 else -x
-
-
-def image(seed: int = 0) -> Tensor:
-    return torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(seed))
 
 
 def difference(expected: Tensor, got: Tensor) -> float:
@@ -98,7 +77,7 @@ def test_a_decoding_step_has_integers_and_several_inputs_and_outputs() -> None:
 
 @needs_executorch
 def test_an_output_outlives_its_program_and_the_next_call() -> None:
-    module, first, second = Conv().eval(), image(1), image(2)
+    module, first, second = Conv().eval(), image(seed=1), image(seed=2)
     program = ExecuTorchProgram(export_executorch(module, (first,)))
     kept = program(first)
     program(second)
@@ -141,7 +120,7 @@ def test_worker_processes_give_the_same_programs() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return 2 * x
 
-    items = [(f"conv{i}", nn.Conv2d(3, 4 + i, 1), (image(i),)) for i in range(5)]
+    items = [(f"conv{i}", nn.Conv2d(3, 4 + i, 1), (image(seed=i),)) for i in range(5)]
     items.append(("local", Local(), (image(),)))
     done: list[int] = []
     runners = get_runtime("executorch").prepare_many(items, workers=2, progress=lambda n, total: done.append(n))

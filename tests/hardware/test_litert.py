@@ -15,25 +15,11 @@ from hardware import HardwareError, get_runtime
 from hardware.runtimes import litert_convert, litert_environment
 from hardware.runtimes.litert import LiteRtRuntime
 from hardware.runtimes.litert_environment import converter_folder, converter_problem, converter_python
+from tests.hardware.modules import Attention, DependsOnData
 
 CONVERTER = converter_folder()  # the user's own, while the tests have a cache folder that begins empty
 USABLE, REASON = get_runtime("litert").availability()
 needs_litert = pytest.mark.skipif(not USABLE, reason=REASON)
-
-
-class Attention(nn.Module):
-    """A convolution, softmax attention, a residual and a part that behaves differently in training."""
-
-    def __init__(self, dim: int = 8) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(dim)
-        self.qkv = nn.Conv2d(dim, 3 * dim, 3, padding=1)
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, dim=1)
-        weights = (q.transpose(1, 2) @ k).softmax(-1)
-        return x + self.drop((v @ weights.transpose(1, 2)).reshape(x.shape))
 
 
 class DecodeStep(nn.Module):
@@ -52,11 +38,6 @@ class DecodeStep(nn.Module):
 class Inverse(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.linalg.eigvals(x).real
-
-
-class DependsOnData(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if x.sum() > 0 else -x
 
 
 def image(seed: int = 0) -> Tensor:
@@ -81,7 +62,7 @@ def converted(_converter: None) -> dict[str, tuple[nn.Module, tuple[Tensor, ...]
     """What the tests look at, in one call of the converter: it takes seconds to start."""
     states = tuple(torch.randn(1, 6) for _ in range(10))
     items: list[tuple[str, nn.Module, tuple[Tensor, ...]]] = [
-        ("attention", Attention().train(), (image().to(memory_format=torch.channels_last),)),
+        ("attention", Attention(kernel=3).train(), (image().to(memory_format=torch.channels_last),)),
         ("decode", DecodeStep(), (torch.tensor([3]), *states)),
         ("unknown", Inverse(), (torch.randn(1, 3, 3),)),
         ("data", DependsOnData(), (image(),)),

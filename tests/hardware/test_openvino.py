@@ -8,26 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from hardware import HardwareError, get_runtime
 from hardware.runtimes.openvino import OpenVinoRuntime
+from tests.hardware.modules import DecodeStep, image
 
 USABLE, REASON = get_runtime("openvino").availability()
 pytestmark = pytest.mark.skipif(not USABLE, reason=REASON)
-
-
-class DecodeStep(nn.Module):
-    """One token of a recurrence: token numbers and a state in, class scores and the next state out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.embed = nn.Embedding(11, 6)
-        self.out = nn.Linear(6, 5)
-
-    def forward(self, token: Tensor, state: Tensor, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        state = 0.5 * state + self.embed(token).unsqueeze(-1)
-        return self.out(state.mean(-1)), state, position + 1
 
 
 def conv() -> nn.Module:
@@ -37,13 +25,9 @@ def conv() -> nn.Module:
     ).eval()
 
 
-def image() -> Tensor:
-    return torch.randn(1, 32, 12, 12, generator=torch.Generator().manual_seed(0))
-
-
 def test_fp32_is_fp32_and_bf16_is_not() -> None:
     """By itself OpenVINO computes fp32 models in bf16, with an error of about 2^-8, wherever the CPU can."""
-    module, x = conv(), image()
+    module, x = conv(), image(32, 12)
     model = OpenVinoRuntime().convert(module, (x,))
     with torch.no_grad():
         expected = module.double()(x.double())
@@ -87,7 +71,7 @@ def test_the_compiled_model_has_the_threads_and_precision_asked_for() -> None:
 
 
 def test_a_run_leaves_the_cores_of_the_process_alone() -> None:
-    runner = get_runtime("openvino", threads=2).prepare(conv(), (image(),))
+    runner = get_runtime("openvino", threads=2).prepare(conv(), (image(32, 12),))
     before = os.sched_getaffinity(0)
     runner()
     assert os.sched_getaffinity(0) == before
@@ -95,17 +79,17 @@ def test_a_run_leaves_the_cores_of_the_process_alone() -> None:
 
 def test_what_it_refuses_is_named() -> None:
     runtime = OpenVinoRuntime()
-    model = runtime.convert(conv(), (image(),))
+    model = runtime.convert(conv(), (image(32, 12),))
     with pytest.raises(HardwareError, match=r"OpenVINO refuses the inputs: .*shape"):
         runtime.load(model, (torch.zeros(1, 32, 5, 5),))
     with pytest.raises(HardwareError, match="the model has 1 inputs, 2 were given"):
-        runtime.load(model, (image(), image()))
+        runtime.load(model, (image(32, 12), image(32, 12)))
     with pytest.raises(HardwareError, match="OpenVINO refuses the model: "):
-        runtime.load(b"no model at all", (image(),))
+        runtime.load(b"no model at all", (image(32, 12),))
     unknown = model.replace(b"HardSwish", b"HardSwosh")
     assert unknown != model
     with pytest.raises(HardwareError, match=r"OpenVINO refuses the model: .*HardSwosh"):
-        runtime.load(unknown, (image(),))
+        runtime.load(unknown, (image(32, 12),))
 
 
 SILENT = """
@@ -115,6 +99,7 @@ openvino(), nncf()
 import openvino_telemetry
 from openvino.tools.ovc import telemetry_utils
 from nncf.telemetry import wrapper
+from tests.hardware.modules import DecodeStep, image
 assert "stub" in telemetry_utils.tm.__name__, telemetry_utils.tm
 assert not isinstance(wrapper.telemetry, wrapper.NNCFTelemetry)
 """

@@ -14,21 +14,7 @@ from hardware import HardwareError, MeasureSettings, export_onnx, get_runtime, m
 from hardware.errors import RefusedError
 from hardware.runtimes import ConversionCache, Runtime, export_onnx_many
 from hardware.runtimes.base import Runner
-
-
-class Attention(nn.Module):
-    """Two inputs or one, a residual, and a part that behaves differently in training."""
-
-    def __init__(self, dim: int = 8) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(dim)
-        self.qkv = nn.Conv2d(dim, 3 * dim, 1)
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm(x)).flatten(2).chunk(3, dim=1)
-        weights = (q.transpose(1, 2) @ k).softmax(-1)
-        return x + self.drop((v @ weights.transpose(1, 2)).reshape(x.shape))
+from tests.hardware.modules import Attention, image
 
 
 class Add(nn.Module):
@@ -45,10 +31,6 @@ def conv(dim: int = 8) -> nn.Module:
     return nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.BatchNorm2d(dim), nn.Hardswish())
 
 
-def image(dim: int = 8) -> Tensor:
-    return torch.randn(1, dim, 6, 6, generator=torch.Generator().manual_seed(0))
-
-
 def expected(module: nn.Module, *inputs: Tensor) -> np.ndarray:
     with torch.no_grad():
         return module.eval()(*inputs).numpy()
@@ -59,7 +41,7 @@ def test_a_runtime_matches_eager_torch_or_says_why_not(name: str) -> None:
     runtime = get_runtime(name)
     usable, reason = runtime.availability()
     assert reason
-    x = image()
+    x = image(8)
     if not usable:
         with pytest.raises(HardwareError, match=f"'{name}' is not available"):
             runtime.prepare(conv(), (x,))
@@ -81,14 +63,14 @@ def test_a_runtime_matches_eager_torch_or_says_why_not(name: str) -> None:
 
 
 def test_two_threads_give_the_same_answer() -> None:
-    module, x = conv(), image()
+    module, x = conv(), image(8)
     for name in ("torch", "onnxruntime"):
         output = torch.as_tensor(get_runtime(name, threads=2).prepare(module, (x,))())
         np.testing.assert_allclose(output.numpy(), expected(module, x), atol=1e-4)
 
 
 def test_several_inputs_and_outputs() -> None:
-    x, y = image(), image() + 1
+    x, y = image(8), image(8) + 1
     total, product = get_runtime("onnxruntime").prepare(Add(), (x, y))()  # type: ignore[misc]
     np.testing.assert_allclose(total, x + y)
     np.testing.assert_allclose(product, x * y)
@@ -100,7 +82,7 @@ def test_worker_processes_give_the_same_models() -> None:
             return 2 * x
 
     items = [(f"conv{i}", conv(4 + i % 3), (image(4 + i % 3),)) for i in range(18)]
-    items.append(("local", Local(), (image(),)))
+    items.append(("local", Local(), (image(8),)))
     runners = get_runtime("onnxruntime").prepare_many(items, workers=2)
     assert list(runners) == [key for key, _, _ in items]
     for key, module, inputs in items:
@@ -108,7 +90,7 @@ def test_worker_processes_give_the_same_models() -> None:
 
 
 def test_an_export_is_self_contained_and_repeatable(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    module, x = Attention().train(), image()
+    module, x = Attention().train(), image(8)
     with caplog.at_level(logging.WARNING):
         data = export_onnx(module, (x,), tmp_path / "new" / "model.onnx")
     assert caplog.records == []
@@ -125,7 +107,7 @@ def test_an_export_is_self_contained_and_repeatable(tmp_path: Path, caplog: pyte
 
 
 def test_side_by_side_equals_one_by_one() -> None:
-    x, shared = image(), conv()
+    x, shared = image(8), conv()
     norms = nn.Sequential(nn.GroupNorm(1, 8), nn.GroupNorm(2, 8))  # weights of ones, which the exporter merges
     mixed = nn.Sequential(nn.GroupNorm(1, 8), conv())
     modules = [(module, (x,)) for module in (shared, Attention(), conv(), shared, norms, mixed)]
@@ -139,7 +121,7 @@ def test_side_by_side_equals_one_by_one() -> None:
 
 
 def test_one_tensor_given_twice_stays_two_inputs() -> None:
-    x = image()
+    x = image(8)
     model = onnx.load_from_string(export_onnx(Add(), (x, x)))
     assert [i.name for i in model.graph.input] == ["input_0", "input_1"]
     assert [o.name for o in model.graph.output] == ["output_0", "output_1"]
@@ -147,8 +129,8 @@ def test_one_tensor_given_twice_stays_two_inputs() -> None:
 
 def test_what_cannot_be_exported_is_named() -> None:
     with pytest.raises(HardwareError, match=r"Constant: 'input' does not reach the output"):
-        export_onnx(Constant(), (image(),))
-    items = [("good", conv(), (image(),)), ("wrong shape", conv(5), (image(),))]
+        export_onnx(Constant(), (image(8),))
+    items = [("good", conv(), (image(8),)), ("wrong shape", conv(5), (image(8),))]
     with pytest.raises(HardwareError, match=r"'wrong shape': Sequential fails on its inputs"):
         get_runtime("onnxruntime").prepare_many(items)
 

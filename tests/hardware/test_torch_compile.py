@@ -12,14 +12,10 @@ from torch import Tensor, nn
 from hardware import HardwareError, get_runtime
 from hardware.runtimes import ConversionCache
 from hardware.runtimes.torch_compile import TorchCompileRuntime
+from tests.hardware.modules import DependsOnData, image
 
 USABLE, REASON = get_runtime("torch-compile").availability()
 needs_compiler = pytest.mark.skipif(not USABLE, reason=REASON)
-
-
-class DependsOnData(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if x.sum() > 0 else -x
 
 
 class DecodeStep(nn.Module):
@@ -39,10 +35,6 @@ def conv() -> nn.Module:
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.SiLU(), nn.Flatten(), nn.Linear(128, 5))
     module(torch.randn(16, 3, 6, 6))  # statistics of the batch norm that are not those of a new one
     return module
-
-
-def image() -> Tensor:
-    return torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
