@@ -39,7 +39,8 @@ def measure(
     Each round times all candidates once, in a random order of its own (seeded), so that a drift of the machine does not
     fall on one of them. Every `sentinel_every` candidates the sentinel is timed again: if it left the running median of
     its readings by more than the tolerance, that batch is run again; a batch that stays dirty after `max_reruns` is
-    left out for candidates with a clean round, and marks the others `dirty`. Samples are never trimmed by value.
+    left out for candidates with a clean round, and marks the others `dirty`. Samples are never trimmed by value; the
+    median is that of the least disturbed round (see `Measurement`).
 
     runners: key -> call without arguments that runs once. sentinel: a fixed runner of its own; without one, the
     candidate whose warm time is the middle one serves. progress: called with (slots done, slots in all). threads: how
@@ -137,11 +138,10 @@ def _time_batch(
 
 def _summarise(watch: Stopwatch, slots: list[_Slot]) -> Measurement:
     clean = [slot for slot in slots if slot.clean]
-    samples = [sample for slot in clean or slots for sample in slot.samples]
     memory = getattr(watch.runner, "memory_bytes", None)  # asked after the timing: it may take a while
-    return Measurement.from_seconds(
+    return Measurement.from_rounds(
         watch.key,
-        samples,
+        [slot.samples for slot in clean or slots],
         calls_per_sample=watch.calls,
         dirty=not clean,
         memory_bytes=None if memory is None else memory(),

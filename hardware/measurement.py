@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from hardware.errors import HardwareError
-from hardware.statistics import median_interval
+from hardware.statistics import least_disturbed, median_interval
 
 
 @dataclass(frozen=True)
 class Measurement:
     """Latency of one candidate; all times are milliseconds per call.
 
-    `ci_low_ms`, `ci_high_ms`: 95 % confidence interval of the median. `n`: samples; a sample is the mean of
-    `calls_per_sample` calls (more than one only for calls so short that reading the clock would count), so p90 and p99
-    are then quantiles of such means. `dirty`: the sentinel drifted beyond its tolerance in every round of it.
-    `memory_bytes`: peak of what the runtime plans or reports for activations; None where it reports none.
+    `median_ms` and its 95 % confidence interval `ci_low_ms`, `ci_high_ms` are those of the least disturbed round of
+    timing; all else is of the `n` samples of all rounds. A sample is the mean of `calls_per_sample` calls (more than one
+    only for calls so short that reading the clock would count), so p90 and p99 are then quantiles of such means. `dirty`:
+    the sentinel drifted beyond its tolerance in every round. `memory_bytes`: peak of what the runtime plans or reports for
+    activations; None where it reports none.
     """
 
     key: str
@@ -37,28 +38,30 @@ class Measurement:
     memory_bytes: int | None = None
 
     @classmethod
-    def from_seconds(
+    def from_rounds(
         cls,
         key: str,
-        seconds: Sequence[float] | np.ndarray,
+        rounds: Sequence[Sequence[float] | np.ndarray],
         *,
         calls_per_sample: int = 1,
         dirty: bool = False,
         memory_bytes: int | None = None,
     ) -> Measurement:
-        """Summarise samples given in seconds per call. Raises HardwareError for none, or any that is not positive."""
-        samples = np.asarray(seconds, dtype=np.float64) * 1e3
-        if samples.size == 0:
+        """Summarise rounds of samples given in seconds per call. Raises HardwareError for none, or any not positive."""
+        filled = [np.asarray(samples, dtype=np.float64) * 1e3 for samples in rounds if len(samples)]
+        if not filled:
             raise HardwareError(f"{key!r}: no samples")
+        samples = np.concatenate(filled)
         if not np.all(np.isfinite(samples)) or samples.min() <= 0:
             raise HardwareError(f"{key!r}: a latency must be finite and above 0 ms, got {samples.min()} ms")
-        low, high = median_interval(samples)
-        p50, p90, p99 = np.quantile(samples, [0.5, 0.9, 0.99])
+        calm = filled[least_disturbed(filled)]
+        low, high = median_interval(calm)
+        p90, p99 = np.quantile(samples, [0.9, 0.99])
         return cls(
             key=key,
             n=int(samples.size),
             min_ms=float(samples.min()),
-            median_ms=float(p50),
+            median_ms=float(np.median(calm)),
             p90_ms=float(p90),
             p99_ms=float(p99),
             mean_ms=float(samples.mean()),

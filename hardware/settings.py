@@ -28,7 +28,7 @@ class MeasureSettings:
     warmup_max_seconds: float = 0.12
     window_seconds: float = 0.01
     stability: float = 0.01
-    rounds: int = 3
+    rounds: int = 6
     min_runs: int = 150
     max_runs: int = 30_000
     target_seconds: float = 0.15
@@ -74,12 +74,12 @@ class MeasureSettings:
 
     @classmethod
     def thorough(cls) -> MeasureSettings:
-        """For published tables on a machine of one's own: 0.5 s of warm-up, 1 s to 10 s of timing in five rounds."""
+        """For published tables on a machine of one's own: 0.5 s of warm-up, 1 s to 10 s of timing in eight rounds."""
         return cls(
             warmup_seconds=0.5,
             warmup_max_seconds=2.0,
             window_seconds=0.05,
-            rounds=5,
+            rounds=8,
             min_runs=500,
             max_runs=200_000,
             target_seconds=1.0,

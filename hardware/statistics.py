@@ -46,16 +46,23 @@ def relative_half_width(samples: Sequence[float] | np.ndarray, confidence: float
     return (high - low) / 2 / float(np.median(samples))
 
 
-def noise_floor(rounds: Sequence[Sequence[Sequence[float]]]) -> float | None:
-    """Repeat-to-repeat error as a fraction: mean over candidates and rounds of |round median / median of rounds - 1|.
+def least_disturbed(rounds: Sequence[Sequence[float] | np.ndarray]) -> int:
+    """Which of the rounds has the smallest median: what else runs on a machine only ever adds to a latency, and comes in
+    stretches that a round falls into or not."""
+    return int(np.argmin([np.median(samples) for samples in rounds]))
 
-    `rounds[candidate][round]` are samples. No predictor can be more exact than this. None without two rounds.
+
+def noise_floor(rounds: Sequence[Sequence[Sequence[float]]]) -> float | None:
+    """Repeat-to-repeat error as a fraction: how far the medians of the least disturbed round differ between the first, third,
+    fifth ... round and the others, mean over candidates.
+
+    `rounds[candidate][round]` are samples. No predictor can be more exact than about this. None without two rounds.
     """
     errors: list[float] = []
     for candidate in rounds:
         if len(candidate) > 1:
-            medians = np.array([np.median(samples) for samples in candidate])
-            errors.extend(np.abs(medians / np.median(medians) - 1))
+            medians = [float(np.median(samples)) for samples in candidate]
+            errors.append(abs(min(medians[::2]) / min(medians[1::2]) - 1))
     return float(np.mean(errors)) if errors else None
 
 

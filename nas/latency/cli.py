@@ -46,9 +46,7 @@ def profile(
     operators: Annotated[int, typer.Option(min=1, help="operator specs to measure at most")] = 260,
     fit: Annotated[int, typer.Option(min=20, help="whole networks that fit the correction")] = 40,
     validate: Annotated[int, typer.Option(min=30, help="other whole networks that judge the table")] = 50,
-    error: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="stop probing at this expected error (or 1.5 noise floors)")
-    ] = 0.03,
+    error: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop probing at this expected error")] = 0.03,
     minutes: Annotated[float, typer.Option(min=0.0, help="stop probing in time to be done within these")] = 15.0,
     resolution: Annotated[list[int] | None, typer.Option(help="input side; repeat for more")] = None,
     context: Annotated[list[int] | None, typer.Option(help="tokens a sequence; repeat for more")] = None,

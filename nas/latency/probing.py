@@ -16,7 +16,6 @@ from search_spaces import OperatorSpec, SearchSpace
 ROUNDS = 3  # after the first: each one times everything again
 BRIEF = MeasureSettings.quick()
 CAREFUL = 5.0  # times as long as a brief session of the same runners, as `MeasureSettings` has it
-FLOORS = 1.5  # an error below so many noise floors is the noise's
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def choose_probes(
         rounds += 1
         table = rig.table(brief, space, known, {"fit": plan.fit})
         expected = LatencyPredictor(space, table).expected_error
-        if goal is not None and expected <= max(goal, FLOORS * (brief.noise_floor or 0.0)):
+        if goal is not None and expected <= goal:
             return done("error")
         more = batch + len(plan.validate)
         timing = brief.seconds * (1 + more / len(rig)) * (1 + CAREFUL)

@@ -34,8 +34,8 @@ def measure_table(
     """Measures ``plan`` on ``host`` (this machine if none) and validates the table on the plan's held-out networks.
 
     Probes are chosen in rounds. A round times all there is briefly; it is the last one when the correction's error on whole
-    networks, each left out in turn, is at most ``goal`` or 1.5 times the noise floor, when the plan's operators are spent, or
-    when another one would not be done within ``minutes``: the header's "probing" says which. Then operators and whole
+    networks, each left out in turn, is at most ``goal``, when the plan's operators are spent, or when another one would not
+    be done within ``minutes``: the header's "probing" says which. Then operators and whole
     networks are timed with care in one interleaved session, under the same conditions. In the mode ``decode`` a call is one
     token with the state before the first one, for operators and networks alike.
 

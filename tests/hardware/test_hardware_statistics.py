@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from hardware.errors import HardwareError
-from hardware.statistics import interleaved_order, median_interval, median_ranks, noise_floor
+from hardware.statistics import interleaved_order, least_disturbed, median_interval, median_ranks, noise_floor
 
 
 @given(st.integers(6, 3000), st.sampled_from([0.8, 0.9, 0.95, 0.99]))
@@ -59,6 +59,11 @@ def test_rounds_differ_in_order() -> None:
     assert len({tuple(row) for row in order}) == 4
 
 
-def test_noise_floor_is_the_mean_error_of_a_round() -> None:
-    assert noise_floor([[[1.0, 1.0], [1.0], [1.3]], [[2.0], [2.0], [2.0]]]) == pytest.approx(0.3 / 6)
+def test_the_noise_floor_is_how_far_one_half_of_the_rounds_is_from_the_other() -> None:
+    calm, noisy = [[2.0], [2.0], [9.0]], [[1.0, 1.0], [1.3], [1.1], [1.2]]
+    assert noise_floor([noisy, calm]) == pytest.approx((1 - 1.0 / 1.2) / 2)
     assert noise_floor([[[1.0, 2.0]]]) is None
+
+
+def test_the_least_disturbed_round_has_the_smallest_median() -> None:
+    assert least_disturbed([[1.0, 3.0, 3.0], [2.0, 2.0, 2.0], [1.9, 2.1, 9.0]]) == 1

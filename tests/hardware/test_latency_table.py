@@ -15,7 +15,7 @@ from hardware.table_files import OPERATOR_COLUMNS
 
 def timed(key: str, ms: float, dirty: bool = False) -> Measurement:
     noise = np.random.default_rng(len(key)).normal(1, 0.01, 40)
-    return Measurement.from_seconds(key, ms / 1e3 * noise, calls_per_sample=2, dirty=dirty)
+    return Measurement.from_rounds(key, [ms / 1e3 * noise], calls_per_sample=2, dirty=dirty)
 
 
 @pytest.fixture

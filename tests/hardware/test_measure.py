@@ -110,6 +110,15 @@ def test_outliers_are_kept() -> None:
     assert m.mean_ms > 1.1
 
 
+def test_a_neighbour_who_comes_and_goes_changes_no_median() -> None:
+    """Half of the time something else runs and everything takes 1.5 times as long, in stretches of a second."""
+    clock = Clock(lambda now: 1.5 if int(now) % 2 else 1.0)
+    runners = {str(i): clock.work(str(i), i * 1e-3) for i in range(1, 9)}
+    result = measure(runners, settings=MeasureSettings(max_reruns=0), clock=clock)
+    assert [m.median_ms for m in result] == pytest.approx(range(1, 9), rel=0.02)
+    assert max(m.p99_ms / m.median_ms for m in result) > 1.4  # and nothing is hidden
+
+
 def test_real_work_gives_ordered_figures_and_a_record() -> None:
     data = np.random.default_rng(0).random(200_000)
     progress: list[tuple[int, int]] = []
@@ -158,7 +167,7 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(HardwareError, match="'still': the clock did not move"):
         measure({"still": lambda: None}, clock=lambda: 1.0)
     with pytest.raises(HardwareError, match="above 0"):
-        Measurement.from_seconds("x", [1.0, 0.0])
+        Measurement.from_rounds("x", [[1.0, 0.0]])
 
 
 @pytest.mark.parametrize(

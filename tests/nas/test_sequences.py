@@ -34,7 +34,7 @@ JOB: dict[str, Any] = {
         {"name": "limited", "runtime": "torch", "mode": "decode", "max_latency_ms": 1000.0},
     ],
     "profile": {"operators": 30, "fit_networks": 20, "validate_networks": 30},
-    "search": {"evaluations": 6, "population": 3, "images": 20, "controls": ["random", "linear-attention", "ssm"]},
+    "search": {"evaluations": 6, "population": 3, "images": 20, "controls": ["random", "ssm"]},
     "report": {"members": 1},
     "export": {"members": 1},
 }

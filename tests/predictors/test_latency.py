@@ -34,7 +34,7 @@ def network_ms(architecture: Architecture) -> float:
 
 def measurements(ms: dict[str, float], noise: float, rng: np.random.Generator) -> list[Measurement]:
     return [
-        Measurement.from_seconds(key, value / 1e3 * np.exp(noise * rng.normal() + 0.002 * rng.normal(size=20)))
+        Measurement.from_rounds(key, [value / 1e3 * np.exp(noise * rng.normal() + 0.002 * rng.normal(size=20))])
         for key, value in ms.items()
     ]
 
