@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -46,8 +46,11 @@ def profile(
     operators: Annotated[int, typer.Option(min=1, help="operator specs to measure at most")] = 260,
     fit: Annotated[int, typer.Option(min=20, help="whole networks that fit the correction")] = 40,
     validate: Annotated[int, typer.Option(min=30, help="other whole networks that judge the table")] = 50,
-    error: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop probing at this expected error")] = 0.03,
+    error: Annotated[float, typer.Option(min=0.0, max=1.0, help="stop probing at this expected error")] = 0.02,
     minutes: Annotated[float, typer.Option(min=0.0, help="stop probing in time to be done within these")] = 15.0,
+    without: Annotated[
+        list[str] | None, typer.Option(help="a mixer to leave out, as the runtime refuses it; repeat for more")
+    ] = None,
     resolution: Annotated[list[int] | None, typer.Option(help="input side; repeat for more")] = None,
     context: Annotated[list[int] | None, typer.Option(help="tokens a sequence; repeat for more")] = None,
     in_channels: Annotated[int | None, typer.Option(help="channels of the images")] = None,
@@ -61,7 +64,7 @@ def profile(
 ) -> None:
     """Measure a latency table for a space on a device, and validate it on whole networks it was not fitted to."""
     from nas.errors import JobError
-    from nas.latency.query import ProfileRequest, profile_space, recheck
+    from nas.latency.query import ProfileRequest, mixers_without, profile_space, recheck
     from search_spaces import get_space, make_space
 
     if check:
@@ -74,7 +77,11 @@ def profile(
     assert space is not None
     assert runtime is not None
     shape = {"resolutions": resolution, "context": context, "in_channels": in_channels, "classes": classes}
-    chosen = make_space({**get_space(space).definition, **{key: value for key, value in shape.items() if value}})
+    base = get_space(space)
+    changes: dict[str, Any] = {key: value for key, value in shape.items() if value}
+    if without:
+        changes["mixers"] = mixers_without(base, without)
+    chosen = make_space({**base.definition, **changes})
     request = ProfileRequest(
         chosen, runtime, out, device, precision, threads, batch, mode, operators, fit, validate, error, minutes
     )

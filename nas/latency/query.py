@@ -17,6 +17,7 @@ from hardware.table import LatencyTable
 from nas.errors import JobError
 from predictors import LatencyPredictor
 from search_spaces import Architecture, SearchSpace, cost
+from search_spaces.operators import get_operator
 
 
 def read_architectures(path: Path) -> list[Architecture]:
@@ -112,6 +113,22 @@ def print_latency(rows: Sequence[Mapping[str, Any]], as_json: bool, console: Con
     console.print(table)
 
 
+def mixers_without(space: SearchSpace, names: Sequence[str]) -> list[str]:
+    """The mixers of a space but for some.
+
+    Raises:
+        JobError: one is none of its mixers, or none is left.
+    """
+    mixers = [n for n in dict.fromkeys(spec.name for spec in space.specs()) if get_operator(n).role == "mixer"]
+    for name in names:
+        if name not in mixers:
+            raise JobError(f"--without: got {name!r}; legal: the mixers of {space.name}: {', '.join(mixers)}")
+    left = [name for name in mixers if name not in names]
+    if not left:
+        raise JobError(f"--without: leaves no mixer; legal: fewer than all of {', '.join(mixers)}")
+    return left
+
+
 STOPPED = {
     "error": "the error goal is met",
     "probes": "as many as were allowed",
@@ -135,7 +152,7 @@ class ProfileRequest:
     operators: int = 260
     fit: int = 40
     validate: int = 50
-    error: float = 0.03
+    error: float = 0.02
     minutes: float = 15.0
 
 

@@ -107,7 +107,8 @@ def refusal(runtime: str, reasons: Mapping[str, str]) -> str:
         by_name.pop("a whole network", None)  # it has one of the operators in it
     lines = "; ".join(f"{name}: {reason}" for name, reason in sorted(by_name.items()))
     return (
-        f"runtime {runtime!r} cannot run {len(by_name)} operators of the space (leave them out of its mixers): {lines}"
+        f"runtime {runtime!r} cannot run {len(by_name)} operators of the space (leave them out: --without, or the mixers "
+        f"of a job's space): {lines}"
     )
 
 
