@@ -91,19 +91,20 @@ def test_a_finished_run_is_done_again_at_once(run: Path, folder: Path) -> None:
     assert (run / "train" / "supernet.safetensors").stat().st_mtime_ns == weights
 
 
-@pytest.mark.parametrize("moment", [0.35, 0.7])
-def test_a_killed_run_ends_with_the_same_bytes(tabled: tuple[Path, Path], folder: Path, moment: float) -> None:
+def test_a_run_that_is_killed_twice_ends_with_the_same_bytes(tabled: tuple[Path, Path], folder: Path) -> None:
     job, undisturbed = tabled
-    out = folder / f"killed-{moment}"
+    out = folder / "killed"
     command = [sys.executable, "-m", "nas.cli", "run", str(job), "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    sign = out / ("train/checkpoint.safetensors" if moment < 0.5 else "search/evaluations.csv")
-    while not sign.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert not (out / "report.html").exists()
+    for sign in ("train/checkpoint.safetensors", "search/evaluations.csv"):
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        while not (out / sign).exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (out / "report.html").exists()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     assert fingerprints(out) == fingerprints(undisturbed)
     assert len(fingerprints(out)) >= 6
@@ -206,9 +207,9 @@ def test_lists_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bench_slices_finds_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "slices", "--count", "20", "--onnx", "3", "--json"]) == 0
+    assert main(["bench", "slices", "--count", "10", "--onnx", "2", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result["count"], result["onnx_count"], result["failures"]) == (20, 3, [])
+    assert (result["count"], result["onnx_count"], result["failures"]) == (10, 2, [])
     assert result["max_relative_error"] <= 1e-6
     assert result["onnx_max_error"] <= 1e-4
 
