@@ -93,6 +93,11 @@ class LatencyPredictor:
         return self._estimated
 
     @property
+    def operators(self) -> OperatorModel:
+        """The latencies of single operators that the sums are made of."""
+        return self._operators
+
+    @property
     def operator_errors(self) -> dict[str, OperatorError]:
         """Operator name -> leave-one-out error of the estimates for its unmeasured specs."""
         return self._operators.errors

@@ -10,7 +10,7 @@ from hardware.settings import MeasureSettings
 from nas.latency.plan import ProfilePlan
 from nas.latency.probes import next_probes
 from nas.latency.rig import Rig
-from predictors import LatencyPredictor, OperatorModel
+from predictors import LatencyPredictor
 from search_spaces import OperatorSpec, SearchSpace
 
 ROUNDS = 3  # after the first: each one times everything again
@@ -58,7 +58,8 @@ def choose_probes(
         brief = rig.measure(BRIEF, "try")
         rounds += 1
         table = rig.table(brief, space, known, {"fit": plan.fit})
-        expected = LatencyPredictor(space, table).expected_error
+        predictor = LatencyPredictor(space, table)
+        expected = predictor.expected_error
         if goal is not None and expected <= goal:
             return done("error")
         more = batch + len(plan.validate)
@@ -66,8 +67,7 @@ def choose_probes(
         ahead = preparing / len(rig) * more + timing
         if minutes is not None and time.monotonic() - began + ahead > 60 * minutes:
             return done("minutes")
-        ms = {spec: table.lookup(spec.canonical).median_ms for spec in known}
-        chosen = next_probes(OperatorModel(ms), plan.reference, min(batch, plan.most - len(known)))
+        chosen = next_probes(predictor.operators, plan.reference, min(batch, plan.most - len(known)))
         if not chosen:
             return done("error")  # nothing in the reference networks is left to learn
         start = time.monotonic()
