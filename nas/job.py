@@ -117,8 +117,8 @@ def same_conditions(one: DeviceSection, two: DeviceSection) -> bool:
 
 
 class ProfileSection(Section):
-    operators: int = _key(300, "operator specs to measure", ge=1, le=1_000_000)
-    fit_networks: int = _key(40, "whole networks that the correction is fitted on", ge=20, le=100_000)
+    operators: int = _key(220, "operator specs to measure", ge=1, le=1_000_000)
+    fit_networks: int = _key(80, "whole networks that the correction is fitted on", ge=20, le=5_000)
     validate_networks: int = _key(50, "other networks that the table is judged on", ge=30, le=100_000)
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
-from predictors.correction import Correction, Sums, choose
+from predictors.correction import Correction
 from predictors.errors import PredictorError
 from predictors.minimum import minimise
 from predictors.operator_model import OperatorError, OperatorModel
 from search_spaces.architecture import Architecture
 from search_spaces.build import check_spec
 from search_spaces.errors import SpaceError
-from search_spaces.operators import family
-from search_spaces.operators.base import FAMILIES
 from search_spaces.space import SearchSpace
 from search_spaces.spec import OperatorSpec
 
@@ -43,7 +39,7 @@ class LatencyPredictor:
     """Sum of operator latencies, then a correction for whole networks.
 
     An operator's latency is its measured median; specs that the table lacks are estimated (see `OperatorModel`). The
-    correction is chosen by leave-one-out on the table's "fit" networks and brings the 90 % interval; without such
+    correction (see `Correction`) is fitted to the table's "fit" networks and brings the 90 % interval; without such
     networks the prediction is the plain sum and the interval is nan. All is refitted from the table,
     deterministically.
 
@@ -60,12 +56,13 @@ class LatencyPredictor:
         used = self._operators.ms(space.specs())
         self._estimated = sum(not self._operators.is_measured(spec) for spec in used) / max(len(used), 1)
         fit, fit_ms = self._networks(table, "fit")
-        correction = choose(self._sums_of(fit), fit_ms)
+        self._correction = Correction(self._operators, [network.specs for network in fit], fit_ms)
         # a table that was measured again in part and had drifted is trusted that much less
-        self._correction = replace(correction, interval=float(np.hypot(correction.interval, _drift(table))))
+        self._width = float(np.hypot(self._correction.interval, _drift(table)))
+        parts = self._correction.parts(space.specs())
         # specs beyond the legal ones (of a restricted space) are never scored, so they need no latency
         self._plain = space.additive(lambda spec: used.get(spec, 0.0))
-        self._corrected = space.additive(partial(_corrected_ms, used, self._correction))
+        self._corrected = space.additive(lambda spec: parts.get(spec, 0.0))
         self._validation = self._validate(*self._networks(table, "validate"))
 
     @property
@@ -78,14 +75,9 @@ class LatencyPredictor:
         return dict(self._validation)
 
     @property
-    def correction(self) -> str:
-        """Which correction the "fit" networks chose."""
-        return self._correction.name
-
-    @property
     def expected_error(self) -> float:
         """Mean absolute relative error of the correction on the "fit" networks, each left out in turn; nan without any."""
-        return self._correction.loo_mape
+        return self._correction.expected_error
 
     @property
     def estimated_share(self) -> float:
@@ -108,7 +100,7 @@ class LatencyPredictor:
 
     def predict_one(self, architecture: Architecture) -> LatencyPrediction:
         """Latency of one architecture of any space whose operators the table knows, as floats."""
-        found = self._interval(self._correction(self._sums_of([architecture])))
+        found = self._interval(self._whole([architecture]))
         return LatencyPrediction(float(found.mean_ms[0]), float(found.low_ms[0]), float(found.high_ms[0]))
 
     def operator_ms(self, spec: OperatorSpec) -> float:
@@ -120,18 +112,17 @@ class LatencyPredictor:
         return minimise(self._space, lambda X: np.asarray(self.predict(X).mean_ms), rng)
 
     def _interval(self, ms: Floats) -> LatencyPrediction:
-        factor = np.exp(self._correction.interval)
+        factor = np.exp(self._width)
         return LatencyPrediction(ms, ms / factor, ms * factor)
 
-    def _sums_of(self, architectures: Sequence[Architecture]) -> Sums:
-        by_family = np.zeros((len(architectures), len(FAMILIES)))
-        count = np.zeros(len(architectures))
-        ms = self._operators.ms(list(dict.fromkeys(spec for a in architectures for spec in a.specs)))
-        for i, architecture in enumerate(architectures):
-            for spec in architecture.specs:
-                by_family[i, FAMILIES.index(family(spec.name))] += ms[spec]
-                count[i] += 1
-        return Sums(by_family, count)
+    def _whole(self, architectures: Sequence[Architecture]) -> Floats:
+        """(n,) ms, spec by spec: also of architectures that are none of the space."""
+        specs = list(dict.fromkeys(spec for architecture in architectures for spec in architecture.specs))
+        sums = [
+            np.array([sum(ms[spec] for spec in architecture.specs) for architecture in architectures])
+            for ms in (self._correction.parts(specs), self._operators.ms(specs))
+        ]
+        return self._correction.finish(*sums)
 
     @staticmethod
     def _networks(table: LatencyTable, role: str) -> tuple[list[Architecture], Floats]:
@@ -139,8 +130,8 @@ class LatencyPredictor:
             return [], np.zeros(0)
         chosen = table.networks[table.networks["role"] == role]
         try:
-            architectures = [Architecture.from_json(json.loads(key)) for key in chosen["key"]]
-        except (json.JSONDecodeError, SpaceError) as error:
+            architectures = Architecture.from_lines(chosen["key"])
+        except SpaceError as error:
             raise PredictorError(f"table: a {role!r} network has a key that is not an architecture: {error}") from error
         ms = np.asarray(chosen["median_ms"], dtype=np.float64)
         if not (np.isfinite(ms) & (ms > 0)).all():
@@ -152,21 +143,16 @@ class LatencyPredictor:
         result["networks"] = len(ms)
         if len(ms) == 0:
             return result
-        found = self._interval(self._correction(self._sums_of(architectures)))
+        found = self._interval(self._whole(architectures))
         relative = np.abs(found.mean_ms / ms - 1.0)
         result["mape"] = float(relative.mean())
         result["within_5"], result["within_10"] = (float((relative <= limit).mean()) for limit in (0.05, 0.1))
         if len(ms) > 2 and np.ptp(ms) > 0 and np.ptp(found.mean_ms) > 0:
             result["spearman"] = float(spearmanr(found.mean_ms, ms)[0])
             result["kendall"] = float(kendalltau(found.mean_ms, ms)[0])
-        if np.isfinite(self._correction.interval):
+        if np.isfinite(self._width):
             result["coverage_90"] = float(((found.low_ms <= ms) & (ms <= found.high_ms)).mean())
         return result
-
-
-def _corrected_ms(ms: Mapping[OperatorSpec, float], correction: Correction, spec: OperatorSpec) -> float:
-    """What one operator adds to a network."""
-    return float(correction.scales[FAMILIES.index(family(spec.name))]) * ms.get(spec, 0.0) + correction.per_operator
 
 
 def _drift(table: LatencyTable) -> float:

@@ -59,12 +59,14 @@ class OperatorModel:
         return result
 
     @one_thread
-    def covariance(self, specs: Sequence[OperatorSpec]) -> Floats:
-        """(k, k) covariance of the errors of `ms` in log latency, for specs of one operator; a measured one has none."""
-        (name,) = {spec.name for spec in specs}
-        covariance = self._model(name).covariance(list(specs))
-        known = [i for i, spec in enumerate(specs) if spec in self._measured]
-        covariance[known, :] = covariance[:, known] = 0.0
+    def covariance(self, specs: Sequence[OperatorSpec], others: Sequence[OperatorSpec] | None = None) -> Floats:
+        """(k, m) covariance of the errors of `ms` in log latency between ``specs`` and ``others`` (the same if none), all of
+        one operator; a measured one has no error."""
+        others = specs if others is None else others
+        (name,) = {spec.name for spec in (*specs, *others)}
+        covariance = self._model(name).covariance(list(specs), list(others))
+        covariance[[i for i, spec in enumerate(specs) if spec in self._measured], :] = 0.0
+        covariance[:, [i for i, spec in enumerate(others) if spec in self._measured]] = 0.0
         return covariance
 
     def _model(self, name: str) -> OperatorProcess:

@@ -87,13 +87,18 @@ class OperatorProcess:
         rest = self._kernel(self._scaled(F), self._Z, self._shape) @ self._weights
         return np.exp(self._trend(F) + np.clip(rest, self._low, self._high))
 
-    def covariance(self, specs: list[OperatorSpec]) -> Floats:
-        """(k, k) of the errors of `predict` in log latency, as leave-one-out found them to be on what was measured."""
-        Z = self._scaled(spec_features(specs, self._sizes))
-        cross = self._kernel(Z, self._Z, self._shape)
-        known = cross @ np.linalg.solve(self._noisy(), cross.T)
-        own = self._shape[-1] * np.eye(len(specs))
-        return np.asarray(self._variance * (self._kernel(Z, Z, self._shape) - known + own))
+    def covariance(self, specs: list[OperatorSpec], others: list[OperatorSpec]) -> Floats:
+        """(k, m) of the errors of `predict` in log latency between ``specs`` and ``others``, as large as leave-one-out found
+        them to be on what was measured."""
+        Z, Y = (self._scaled(spec_features(list_, self._sizes)) for list_ in (specs, others))
+        cross = self._kernel(self._Z, Y, self._shape)
+        known = self._kernel(Z, self._Z, self._shape) @ np.linalg.solve(self._noisy(), cross)
+        place = {spec: i for i, spec in enumerate(others)}
+        own = np.zeros((len(specs), len(others)))
+        for i, spec in enumerate(specs):
+            if spec in place:
+                own[i, place[spec]] = self._shape[-1]
+        return np.asarray(self._variance * (self._kernel(Z, Y, self._shape) - known + own))
 
     def _fit(self, y: Floats) -> tuple[Shape, Floats, Floats, float]:
         """The kernel shape of smallest leave-one-out error on ``y`` (n,), its weights, its residuals, and how much larger

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -121,7 +122,7 @@ class Architecture:
         for key in ("genes", *(() if space is not None else ("space",))):
             if key not in data:
                 raise SpaceError(f"architecture: key {key!r} is missing")
-        if space is None or "space" in data:
+        if space is None or data.get("space", space.definition) != space.definition:
             from search_spaces.spaces import make_space
 
             stored = make_space(data["space"])
@@ -133,6 +134,24 @@ class Architecture:
         if "hash" in data and data["hash"] != architecture.hash:
             raise SpaceError(f"architecture: hash: got {data['hash']!r}; the genes give {architecture.hash!r}")
         return architecture
+
+    @staticmethod
+    def from_lines(lines: Iterable[str]) -> list[Architecture]:
+        """The architectures of many lines of JSON; a space that comes again is built once.
+
+        Raises:
+            SpaceError: see `from_json`; or a line is no JSON.
+        """
+        found: list[Architecture] = []
+        for line in lines:
+            try:
+                data = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise SpaceError(f"architecture: is no JSON: {error}") from None
+            last = found[-1].space if found else None
+            same = last is not None and isinstance(data, Mapping) and data.get("space") == last.definition
+            found.append(Architecture.from_json(data, last if same else None))
+        return found
 
 
 def _nearest(word: Any, legal: Any) -> str:

@@ -118,8 +118,7 @@ def _markdown(frame: pd.DataFrame) -> str:
 
 def _networks(table: LatencyTable, role: str) -> tuple[list[Architecture], Floats]:
     rows = table.networks[table.networks["role"] == role]
-    networks = [Architecture.from_json(json.loads(key)) for key in rows["key"]]
-    return networks, np.asarray(rows["median_ms"], dtype=np.float64)
+    return Architecture.from_lines(rows["key"]), np.asarray(rows["median_ms"], dtype=np.float64)
 
 
 def _total(networks: list[Architecture], figure: str) -> Floats:

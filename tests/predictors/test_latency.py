@@ -80,13 +80,12 @@ def test_a_known_law_is_recovered_within_3_percent(space: SearchSpace, predictor
     ms = truth(space, X)
     found = predictor.predict(X)
     assert np.abs(found.mean_ms / ms - 1).mean() < 0.03
-    assert predictor.correction == "scale + count + constant"
     assert 0.8 < predictor.estimated_share < 0.87
 
 
 def test_the_plain_sum_would_not_have_done(space: SearchSpace) -> None:
     plain = LatencyPredictor(space, table(space, 0.15, 0, 40, noise=0.01))
-    assert plain.correction == "sum"
+    assert np.isnan(plain.expected_error)
     assert plain.validation["mape"] > 0.06
     assert plain.validation["coverage_90"] is None
     X = space.sample(5, np.random.default_rng(0))
