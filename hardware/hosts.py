@@ -12,6 +12,7 @@ from platformdirs import user_config_path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hardware.device import Device, conditions
+from hardware.energy import EnergyCounter, energy_counter
 from hardware.errors import HardwareError
 from hardware.files import write_atomically
 from hardware.runtimes import Runtime, get_runtime
@@ -19,7 +20,6 @@ from hardware.transports import AdbTransport, LocalTransport, SshTransport, Tran
 
 LOCAL = "local"
 VARIABLE = "NAS_DEVICES"  # another folder than the user's own for device files
-REMOTE_RUNTIMES = ("executorch",)
 
 
 class _Section(BaseModel):
@@ -47,6 +47,7 @@ class Local(_Section):
 class DeviceFile(_Section):
     """A device of the user: exactly one way to reach it, a folder there for programs, and cores to pin to.
 
+    ``python`` is what starts Python there, for the runtimes that the device has itself (ONNX Runtime, LiteRT).
     ``emulated`` marks a device whose times are those of no real one; it is also found out where the device shows it.
     """
 
@@ -56,6 +57,7 @@ class DeviceFile(_Section):
     local: Local | None = None
     folder: str = "/tmp/nas"
     cpus: str | None = Field(default=None, pattern=r"^\d+(,\d+)*$")
+    python: str = Field(default="python3", min_length=1)
     emulated: bool = False
 
     @model_validator(mode="after")
@@ -133,6 +135,10 @@ class Host:
         """The state it is in now; see `hardware.device.conditions`."""
         return conditions(threads)
 
+    def energy(self, runtime: str) -> EnergyCounter | None:
+        """What counts the energy there, None where nothing does."""
+        return energy_counter("cuda" if runtime.startswith("cuda") else "cpu")
+
     def close(self) -> None:
         """Ends what is open."""
 
@@ -177,6 +183,7 @@ class RemoteHost(Host):
 
     def runtime(self, name: str, precision: str = "fp32", threads: int = 1) -> Runtime:
         """See `Host.runtime`."""
+        from hardware.remote.agents import REMOTE_RUNTIMES, agent_for
         from hardware.remote.runtime import RemoteRuntime
         from hardware.runtimes.conversion import ConvertingRuntime
 
@@ -185,7 +192,8 @@ class RemoteHost(Host):
             raise HardwareError(f"runtime on device {self.name!r}: got {name!r}; legal: {', '.join(REMOTE_RUNTIMES)}")
         described = self._described
         machine = str(self._facts["machine"])
-        opened = RemoteRuntime(inner, self._transport, machine, described.folder, described.cpus, self._told)
+        agent = agent_for(name, machine, described.python)
+        opened = RemoteRuntime(inner, self._transport, agent, machine, described.folder, described.cpus, self._told)
         self._opened.append(opened)
         return opened
 
@@ -194,6 +202,10 @@ class RemoteHost(Host):
         from hardware.remote.state import read_state, state_record
 
         return state_record(patiently(lambda: read_state(self._transport), told=self._told), threads)
+
+    def energy(self, runtime: str) -> EnergyCounter | None:
+        """See `Host.energy`: a device's counters are not read over a link."""
+        return None
 
     def close(self) -> None:
         """Ends the agents and the connection."""

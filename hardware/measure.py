@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hardware.device import conditions
+from hardware.energy import EnergyCounter, energy_per_run
 from hardware.errors import HardwareError
 from hardware.measurement import Measurement, MeasurementList
 from hardware.sentinel import Sentinel
@@ -22,6 +23,7 @@ from hardware.statistics import interleaved_order, noise_floor
 from hardware.timing import Clock, Stopwatch, no_garbage_collection
 
 Runner = Callable[[], object]
+ENERGY_SECONDS = 0.3  # a candidate: ten windows of many steps of a processor's counter (1 ms)
 
 
 def measure(
@@ -32,6 +34,7 @@ def measure(
     progress: Callable[[int, int], None] | None = None,
     threads: int = 1,
     state: Callable[[int], dict[str, Any]] = conditions,
+    energy: EnergyCounter | None = None,
     clock: Clock = time.perf_counter,
 ) -> MeasurementList:
     """Time every runner; one Measurement a runner, in the order given.
@@ -45,7 +48,8 @@ def measure(
     runners: key -> call without arguments that runs once. sentinel: a fixed runner of its own; without one, the
     candidate whose warm time is the middle one serves. progress: called with (slots done, slots in all). threads: how
     many threads the runners use, for the check of the machine's load. state: threads -> the state of the machine that is
-    timed, read before and after. clock: seconds, monotonic.
+    timed, read before and after. energy: a counter of what the runners use; each is then run for `ENERGY_SECONDS` more, after
+    all timing. clock: seconds, monotonic.
     Raises HardwareError for no runners, a runner that fails, or times that are not above zero.
     """
     if not runners:
@@ -76,7 +80,7 @@ def measure(
                     rounds[i].append(slot)
                     step()
 
-    measurements = [_summarise(watch, slots) for watch, slots in zip(watches, rounds, strict=True)]
+    measurements = [_summarise(watch, slots, energy) for watch, slots in zip(watches, rounds, strict=True)]
     after = state(threads)
     record: dict[str, Any] = {
         "settings": settings.to_json(),
@@ -85,6 +89,7 @@ def measure(
         "sentinel": guard.record(),
         "unstable_warm_ups": sum(not watch.stable for watch in watches),
         "dirty": sum(m.dirty for m in measurements),
+        "energy_counter": None if energy is None else energy.name,
         "warnings": list(dict.fromkeys(before["warnings"] + after["warnings"])),
     }
     return MeasurementList(
@@ -136,13 +141,15 @@ def _time_batch(
     return best
 
 
-def _summarise(watch: Stopwatch, slots: list[_Slot]) -> Measurement:
+def _summarise(watch: Stopwatch, slots: list[_Slot], energy: EnergyCounter | None) -> Measurement:
     clean = [slot for slot in slots if slot.clean]
     memory = getattr(watch.runner, "memory_bytes", None)  # asked after the timing: it may take a while
+    used = energy_per_run(watch.runner, ENERGY_SECONDS, energy)
     return Measurement.from_rounds(
         watch.key,
         [slot.samples for slot in clean or slots],
         calls_per_sample=watch.calls,
         dirty=not clean,
         memory_bytes=None if memory is None else memory(),
+        energy_joules=None if used is None else used.joules,
     )

@@ -20,7 +20,8 @@ class Measurement:
     timing; all else is of the `n` samples of all rounds. A sample is the mean of `calls_per_sample` calls (more than one
     only for calls so short that reading the clock would count), so p90 and p99 are then quantiles of such means. `dirty`:
     the sentinel drifted beyond its tolerance in every round. `memory_bytes`: peak of what the runtime plans or reports for
-    activations; None where it reports none.
+    activations; None where it reports none. `energy_joules`: of one call, idle power included (see `energy_per_run`); None
+    where the device has no counter.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Measurement:
     dirty: bool
     calls_per_sample: int = 1
     memory_bytes: int | None = None
+    energy_joules: float | None = None
 
     @classmethod
     def from_rounds(
@@ -46,6 +48,7 @@ class Measurement:
         calls_per_sample: int = 1,
         dirty: bool = False,
         memory_bytes: int | None = None,
+        energy_joules: float | None = None,
     ) -> Measurement:
         """Summarise rounds of samples given in seconds per call. Raises HardwareError for none, or any not positive."""
         filled = [np.asarray(samples, dtype=np.float64) * 1e3 for samples in rounds if len(samples)]
@@ -71,6 +74,7 @@ class Measurement:
             dirty=dirty,
             calls_per_sample=calls_per_sample,
             memory_bytes=memory_bytes,
+            energy_joules=energy_joules,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from hardware.table_files import (
     OPERATOR_COLUMNS,
     ROLES,
     SCHEMA_VERSION,
+    UNKNOWN_COLUMNS,
     check_frame,
     check_header,
     read_table,
@@ -155,9 +156,6 @@ def _joined(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 def _measurement(row: pd.Series) -> Measurement:
     values = {name: row[name] for name in MEASUREMENT_COLUMNS}
-    kinds = {"key": str, "n": int, "calls_per_sample": int, "dirty": bool, "memory_bytes": _known}
-    return Measurement(**{name: kinds.get(name, float)(value) for name, value in values.items()})  # type: ignore[operator]
-
-
-def _known(value: float) -> int | None:
-    return None if math.isnan(value) else int(value)
+    kinds = {"key": str, "n": int, "calls_per_sample": int, "dirty": bool, "memory_bytes": int}
+    known = {name: None if name in UNKNOWN_COLUMNS and math.isnan(value) else value for name, value in values.items()}
+    return Measurement(**{name: None if v is None else kinds.get(name, float)(v) for name, v in known.items()})  # type: ignore[arg-type]

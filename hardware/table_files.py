@@ -23,7 +23,7 @@ HEADER, OPERATORS, NETWORKS = "header.json", "operators.parquet", "networks.parq
 
 _KINDS = {"key": "str", "n": "int64", "calls_per_sample": "int64", "dirty": "bool"}
 OPERATOR_COLUMNS: dict[str, str] = {name: _KINDS.get(name, "float64") for name in MEASUREMENT_COLUMNS}
-UNKNOWN_COLUMNS = ("memory_bytes",)  # nan where unknown; absent in older tables
+UNKNOWN_COLUMNS = ("memory_bytes", "energy_joules")  # nan where unknown; absent in older tables
 NETWORK_COLUMNS: dict[str, str] = {"key": "str", "role": "str", **OPERATOR_COLUMNS}
 
 _NUMBER = (int, float)

@@ -58,9 +58,10 @@ class AgentClient:
         """Runs once and writes the outputs to a file of the agent's folder; its length in bytes."""
         return int(self._with(key, f"output {key} {path}"))
 
-    def memory_bytes(self, key: str) -> int:
-        """Bytes of the program's planned activation buffers."""
-        return int(self._with(key, f"memory {key}"))
+    def memory_bytes(self, key: str) -> int | None:
+        """Bytes of the program's planned activation buffers, None where the runtime does not say."""
+        found = self._with(key, f"memory {key}")
+        return None if found == "none" else int(found)
 
     def hello(self) -> str:
         """What the agent calls itself; starts it."""

@@ -1,4 +1,4 @@
-"""A runtime on another device: models are converted here, sent there, and timed there by the agent."""
+"""A runtime on another device: models are converted here, sent there, and timed there by an agent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError, RefusedError
-from hardware.remote.build import GLIBC, LOADERS, agent_files
+from hardware.remote.agents import DeviceAgent
 from hardware.remote.client import IDLE_SECONDS, AgentClient
 from hardware.runtimes.base import Item, Runner, Runtime, unique_items
 from hardware.runtimes.conversion import ConvertingRuntime
@@ -25,11 +25,12 @@ PARCEL_BYTES = 32 * 2**20  # sent at a time: a cut link costs no more than one p
 
 
 class RemoteRuntime(Runtime):
-    """A converting runtime whose programs run on a device by the agent of `agent.cpp`.
+    """A converting runtime whose programs run on a device by an agent.
 
     Args:
         inner: the runtime that converts, with its precision and threads.
         transport: the way to the device.
+        agent: what is sent there and started.
         machine: what ``uname -m`` says there.
         folder: a folder on the device, made if it is missing; models stay there, named by their content.
         cpus: cores to pin to, as ``4,5,6,7``.
@@ -40,6 +41,7 @@ class RemoteRuntime(Runtime):
         self,
         inner: ConvertingRuntime,
         transport: Transport,
+        agent: DeviceAgent,
         machine: str,
         folder: str,
         cpus: str | None = None,
@@ -47,7 +49,7 @@ class RemoteRuntime(Runtime):
     ) -> None:
         self.name = inner.name  # type: ignore[misc]
         self.precision, self.threads = inner.precision, inner.threads
-        self._inner, self._transport, self._machine = inner, transport, machine
+        self._inner, self._transport, self._kind, self._machine = inner, transport, agent, machine
         self._folder, self._cpus, self._told = folder, cpus, told
         self._agent: AgentClient | None = None
 
@@ -56,8 +58,8 @@ class RemoteRuntime(Runtime):
         return self._inner.availability()
 
     def versions(self) -> dict[str, str]:
-        """Those of the converter: the agent is built from the same release."""
-        return self._inner.versions()
+        """Those of the converter, from whose release ExecuTorch's agent is built, and what the device has of its own."""
+        return {**self._inner.versions(), **self._kind.versions(self._started().greeting)}
 
     def options(self) -> dict[str, Any]:
         """Those of the runtime, and where it runs."""
@@ -91,11 +93,11 @@ class RemoteRuntime(Runtime):
         files: dict[str, bytes] = {}
         runners: dict[str, Runner] = {}
         for key, (_, module, inputs) in unique.items():
-            given = b"".join(tensor.detach().contiguous().cpu().numpy().tobytes() for tensor in inputs)
+            given = self._kind.encode([tensor.detach().contiguous().cpu().numpy() for tensor in inputs])
             program, data = (f"{hashlib.sha256(content).hexdigest()[:24]}.bin" for content in (models[key], given))
             files[program], files[data] = models[key], given
             agent.add(program, program, data)
-            runners[key] = _RemoteRunner(self, agent, program, module, inputs)
+            runners[key] = _RemoteRunner(self, agent, self._kind, program, module, inputs)
         self._send(files)
         return runners
 
@@ -116,29 +118,29 @@ class RemoteRuntime(Runtime):
 
     def _started(self) -> AgentClient:
         if self._agent is None:
-            built = agent_files(self._machine)
-            where = f"{self._folder}/{built.name}"
-            there = self._patient(f"mkdir -p {shlex.quote(self._folder)} && ls {shlex.quote(where)} 2>/dev/null; true")
-            if b"agent" not in there.split():
-                paths = {str(path.relative_to(built)): path for path in sorted(built.rglob("*")) if path.is_file()}
-                self._parcel({f"{built.name}/{name}": path.read_bytes() for name, path in paths.items()}, 0o755)
-            self._agent = AgentClient(self._transport, self._start_command(built.name), self._folder, self._told)
+            files = self._kind.files()
+            last = list(files)[-1]
+            there = self._patient(
+                f"mkdir -p {shlex.quote(self._folder)} && cd {shlex.quote(self._folder)} && ls {shlex.quote(last)} "
+                "2>/dev/null; true"
+            )
+            if not there.strip():
+                self._parcel(files, 0o755)
+            self._agent = AgentClient(self._transport, self._start_command(), self._folder, self._told)
             self._agent.hello()
         return self._agent
 
-    def _start_command(self, name: str) -> str:
-        """With the device's own C library where that starts the agent, otherwise with the one that was sent along."""
+    def _start_command(self) -> str:
         arguments = f"{self.threads} {IDLE_SECONDS}" + (f" {shlex.quote(self._cpus)}" if self._cpus else "")
-        library = f"{name}/{GLIBC}"
-        shipped = f"{library}/{LOADERS[self._machine]} --library-path {name}:{library} {name}/agent {arguments}"
-        own = f"{name}/agent {arguments}"
-        for command in (f"./{own}", f"./{shipped}"):
+        for command in self._kind.commands(arguments):
             words = f"cd {shlex.quote(self._folder)} && echo hello | {command}"
             found = patiently(lambda words=words: self._transport.run(words), told=self._told)  # type: ignore[misc]
             if found.out.startswith(b"ok"):
                 return command
         said = (found.error or found.out.decode(errors="replace")).strip().splitlines()
-        raise HardwareError(f"{self._transport}: the agent does not start: {said[-1] if said else found.code}")
+        raise HardwareError(
+            f"{self._transport}: the agent does not start: {said[-1].removeprefix('error ') if said else found.code}"
+        )
 
     def _send(self, files: dict[str, bytes]) -> None:
         """Sends the files that the device does not have in full."""
@@ -187,22 +189,27 @@ class _RemoteRunner:
     """A program on the device. `measure` uses `elapsed`; a plain call gives the output."""
 
     def __init__(
-        self, runtime: RemoteRuntime, agent: AgentClient, key: str, module: nn.Module, inputs: tuple[Tensor, ...]
+        self,
+        runtime: RemoteRuntime,
+        agent: AgentClient,
+        kind: DeviceAgent,
+        key: str,
+        module: nn.Module,
+        inputs: tuple[Tensor, ...],
     ) -> None:
-        self._runtime, self._agent, self._key = runtime, agent, key
+        self._runtime, self._agent, self._kind, self._key = runtime, agent, kind, key
         self._module, self._inputs = module, inputs
 
     def elapsed(self, calls: int) -> float:
         """Seconds on the device for so many runs."""
         return self._agent.run(self._key, calls)
 
-    def memory_bytes(self) -> int:
-        """Bytes of the planned activation buffers."""
+    def memory_bytes(self) -> int | None:
+        """Bytes of the planned activation buffers, None where the runtime does not say."""
         return self._agent.memory_bytes(self._key)
 
     def __call__(self) -> object:
         """Runs once and reads the outputs back: NumPy arrays of the shapes that the module gives."""
-        import numpy as np
         import torch
 
         name = f"{self._key}.out"
@@ -210,9 +217,6 @@ class _RemoteRunner:
         data = self._runtime.pull(name)
         with torch.no_grad():
             wanted = self._module(*self._inputs)
-        outputs, offset = [], 0
-        for tensor in (wanted,) if isinstance(wanted, torch.Tensor) else tuple(wanted):
-            array = tensor.numpy()
-            outputs.append(np.frombuffer(data, array.dtype, array.size, offset).reshape(array.shape))
-            offset += array.nbytes
+        like = [tensor.numpy() for tensor in ((wanted,) if isinstance(wanted, torch.Tensor) else tuple(wanted))]
+        outputs = self._kind.decode(data, like)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)

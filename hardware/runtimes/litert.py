@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
 from hardware.runtimes.base import Item, Runner
-from hardware.runtimes.conversion import Converted, ConvertingRuntime, first_line
+from hardware.runtimes.conversion import Converted, ConvertingRuntime
 from hardware.runtimes.quiet import silent_stderr
 
 if TYPE_CHECKING:
@@ -60,43 +59,10 @@ class LiteRtRuntime(ConvertingRuntime):
 
     def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
         """See `ConvertingRuntime.load`; the output is a NumPy array of its own, integers as int32."""
-        from ai_edge_litert.interpreter import Interpreter
+        from hardware.python_agent.engines import RefusedModel, litert_call
 
         try:
             with silent_stderr():
-                interpreter = Interpreter(model_content=model, num_threads=self.threads)
-                interpreter.allocate_tensors()
-        except (RuntimeError, ValueError) as error:
-            raise HardwareError(f"LiteRT refuses the model: {first_line(error)}") from error
-        given, outputs = _tensors(interpreter)
-        if len(given) != len(inputs):
-            raise HardwareError(f"the model has {len(given)} inputs, {len(inputs)} were given")
-        try:
-            for (index, kind), tensor in zip(given, inputs, strict=True):
-                interpreter.set_tensor(index, tensor.detach().cpu().numpy().astype(kind))
-            with silent_stderr():
-                interpreter.invoke()
-        except (RuntimeError, ValueError) as error:
-            raise HardwareError(f"LiteRT refuses the inputs: {first_line(error)}") from error
-
-        def run() -> object:
-            interpreter.invoke()
-            results = [interpreter.get_tensor(index) for index, _ in outputs]
-            return results[0] if len(results) == 1 else tuple(results)
-
-        return run
-
-
-def _tensors(interpreter: Any) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
-    """(index, NumPy type) of the inputs and of the outputs, in the module's order: args_0, args_1 and so on."""
-    # While a runner of the signature lives, the interpreter refuses to run.
-    signature = interpreter.get_signature_runner()
-    given, outputs = (
-        [(details[name]["index"], details[name]["dtype"]) for name in sorted(details, key=_number)]
-        for details in (signature.get_input_details(), signature.get_output_details())
-    )
-    return given, outputs
-
-
-def _number(name: str) -> int:
-    return int(re.sub(r"\D", "", name) or 0)
+                return litert_call(model, [tensor.detach().cpu().numpy() for tensor in inputs], self.threads)
+        except RefusedModel as error:
+            raise HardwareError(str(error)) from error

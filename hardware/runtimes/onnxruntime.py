@@ -54,49 +54,21 @@ class OnnxRuntime(OnnxConvertingRuntime):
         return _kernels(events, runs)
 
     def _session(self, model: bytes, profile: Path | None = None) -> Any:
-        import onnxruntime as ort
+        from hardware.python_agent.engines import RefusedModel, onnx_session
 
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.log_severity_level = 4  # what fails comes as an exception too
-        # Hundreds of sessions live side by side: one that keeps spinning after its run would slow the next candidate.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        if profile is not None:
-            options.enable_profiling = True
-            options.profile_file_prefix = str(profile)
         try:
-            return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise HardwareError(f"ONNX Runtime refuses the model: {error}") from error
+            return onnx_session(model, self.threads, None if profile is None else str(profile))
+        except RefusedModel as error:
+            raise HardwareError(str(error)) from error
 
 
 def _bind(session: Any, inputs: tuple[Tensor, ...]) -> Runner:
-    import numpy as np
+    from hardware.python_agent.engines import RefusedModel, bind
 
-    if len(session.get_inputs()) != len(inputs):
-        raise HardwareError(f"the model has {len(session.get_inputs())} inputs, {len(inputs)} were given")
-    binding = session.io_binding()
-    given = [np.ascontiguousarray(tensor.detach().cpu().numpy()) for tensor in inputs]
-    for node, array in zip(session.get_inputs(), given, strict=True):
-        binding.bind_input(node.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-    # A first plain run tells the outputs' shapes and types; their buffers are then ours, written in place.
-    names = {node.name: array for node, array in zip(session.get_inputs(), given, strict=True)}
     try:
-        outputs = [np.empty_like(np.asarray(value)) for value in session.run(None, names)]
-    except Exception as error:
-        raise HardwareError(f"ONNX Runtime refuses the inputs: {error}") from error
-    for node, array in zip(session.get_outputs(), outputs, strict=True):
-        binding.bind_output(node.name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
-    result: object = outputs[0] if len(outputs) == 1 else tuple(outputs)
-
-    def run(given: list[Any] = given) -> object:  # holds the input buffers alive: the binding only has addresses
-        session.run_with_iobinding(binding)
-        return result
-
-    return run
+        return bind(session, [tensor.detach().cpu().numpy() for tensor in inputs])
+    except RefusedModel as error:
+        raise HardwareError(str(error)) from error
 
 
 def _kernels(events: list[dict[str, Any]], runs: int) -> list[KernelTime]:

@@ -29,9 +29,9 @@ Items = list[tuple[str, nn.Module, tuple[Tensor, ...]]]
 Asked = Mapping[str, Sequence[str]]  # runtime -> precisions
 
 
-def mixers_at(space: SearchSpace, shape: tuple[int, ...]) -> list[OperatorSpec]:
-    """One spec of every mixer that the space has at an input shape: the one whose MACs are nearest to the common work, the
-    median over mixers of the median over their sizes.
+def mixers_at(space: SearchSpace, shape: tuple[int, ...]) -> tuple[list[OperatorSpec], float]:
+    """One spec of every mixer that the space has at an input shape, and the common work: the median over mixers of the median
+    MACs over their sizes. The spec is the one whose MACs are nearest to it.
 
     Raises:
         JobError: the space has none there.
@@ -46,15 +46,11 @@ def mixers_at(space: SearchSpace, shape: tuple[int, ...]) -> list[OperatorSpec]:
     if not groups:
         shapes = ", ".join("x".join(map(str, one)) for one in sorted(legal))
         raise JobError(f"--shapes: got {'x'.join(map(str, shape))}; legal in {space.name}: {shapes}")
-    target = common_work(groups)
-    return [
-        min(group, key=lambda spec: abs(np.log((cost(spec).macs + 1) / target))) for _, group in sorted(groups.items())
+    work = float(np.median([np.median([cost(spec).macs for spec in group]) for group in groups.values()]))
+    nearest = [
+        min(group, key=lambda spec: abs(np.log((cost(spec).macs + 1) / work))) for _, group in sorted(groups.items())
     ]
-
-
-def common_work(groups: Mapping[str, Sequence[OperatorSpec]]) -> float:
-    """MACs: the median over mixers of the median over their sizes."""
-    return float(np.median([np.median([cost(spec).macs for spec in group]) for group in groups.values()]))
+    return nearest, work
 
 
 def bench_runtimes(
@@ -77,7 +73,7 @@ def bench_runtimes(
     items: Items = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        for spec in (spec for specs in chosen.values() for spec in specs):
+        for spec in (spec for specs, _ in chosen.values() for spec in specs):
             items.append((spec.canonical, build_operator(spec).eval(), example_inputs(spec, 1)))
     true = {}
     with torch.no_grad():
@@ -138,14 +134,14 @@ def _error(output: object, true: np.ndarray) -> float:
 
 
 def _frame(
-    chosen: Mapping[tuple[int, ...], list[OperatorSpec]], rows: Mapping[tuple[str, str, str], dict[str, Any]]
+    chosen: Mapping[tuple[int, ...], tuple[list[OperatorSpec], float]],
+    rows: Mapping[tuple[str, str, str], dict[str, Any]],
 ) -> pd.DataFrame:
     columns = ["shape", "mixer", "family", "runtime", "precision", "median_ms", "ci_low_ms", "ci_high_ms", "error"]
     columns += ["macs", "competes", "spec", "refused"]
     found = []
-    for shape, specs in chosen.items():
+    for shape, (specs, work) in chosen.items():
         macs = {spec.canonical: cost(spec).macs for spec in specs}
-        target = float(np.median(list(macs.values())))
         by_key = {spec.canonical: spec for spec in specs}
         for (runtime, precision, key), row in rows.items():
             if key in by_key:
@@ -156,7 +152,7 @@ def _frame(
                     "runtime": runtime,
                     "precision": precision,
                     "macs": macs[key],
-                    "competes": bool(target / NEAR <= macs[key] <= NEAR * target),
+                    "competes": bool(work / NEAR <= macs[key] <= NEAR * work),
                     "spec": key,
                 }
                 found.append(fact | row)

@@ -105,9 +105,12 @@ def add(
     adb: Annotated[str | None, typer.Option(help="serial as `adb devices` lists it, or HOST:PORT")] = None,
     folder: Annotated[str, typer.Option(help="folder on the device for programs")] = "/tmp/nas",
     cpus: Annotated[str | None, typer.Option(help="cores to pin to, e.g. 4,5,6,7")] = None,
+    python: Annotated[
+        str, typer.Option(help="Python there, for its own ONNX Runtime or LiteRT; ExecuTorch needs none")
+    ] = "python3",
     emulated: Annotated[bool, typer.Option("--emulated", help="mark its times as those of no real device")] = False,
 ) -> None:
     """Describe a device: reach it, run an operator there, and keep the description (in your settings, no project)."""
     from nas.latency.devices import add_device, describe_device
 
-    add_device(describe_device(name, ssh, port, adb, folder, cpus, emulated), Console())
+    add_device(describe_device(name, ssh, port, adb, folder, cpus, python, emulated), Console())

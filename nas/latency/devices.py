@@ -13,7 +13,9 @@ from rich.table import Table
 from hardware.device import Device
 from hardware.errors import HardwareError
 from hardware.hosts import DeviceFile, RemoteHost, device_files, device_from, write_device
+from hardware.remote.agents import REMOTE_RUNTIMES
 from hardware.runtimes import Runtime, get_runtime, runtime_names, runtime_precisions
+from hardware.transports import LinkError
 from search_spaces import OperatorSpec, build_operator
 
 OPTIONAL = """
@@ -22,28 +24,48 @@ onnx onnxscript onnxruntime executorch torchao openvino nncf ai-edge-litert ncnn
 
 
 def describe_device(
-    name: str, ssh: str | None, port: int | None, adb: str | None, folder: str, cpus: str | None, emulated: bool
+    name: str,
+    ssh: str | None,
+    port: int | None,
+    adb: str | None,
+    folder: str,
+    cpus: str | None,
+    python: str,
+    emulated: bool,
 ) -> DeviceFile:
     """The description that these options of `nas devices add` make. Raises HardwareError naming what is wrong."""
     way: dict[str, Any] = {"ssh": {"host": ssh, "port": port}} if ssh is not None else {}
     way |= {"adb": {"serial": adb}} if adb is not None else {}
-    return device_from({"name": name, **way, "folder": folder, "cpus": cpus, "emulated": emulated}, "device")
+    settings = {"folder": folder, "cpus": cpus, "python": python, "emulated": emulated}
+    return device_from({"name": name, **way, **settings}, "device")
 
 
 def add_device(described: DeviceFile, console: Console) -> None:
-    """Tries the device by running an operator there, compares its output with PyTorch's, and keeps the description.
+    """Tries the device by running an operator there in every runtime that a device can have, compares its output with
+    PyTorch's, and keeps the description.
 
     Raises:
-        LinkError, HardwareError: it cannot be reached or used; nothing is kept then.
+        LinkError, HardwareError: it cannot be reached, or no runtime works there; nothing is kept then.
     """
     if described.name in device_files():
         raise HardwareError(f"device {described.name!r} is described already: {device_files()[described.name]}")
+    said: list[str] = []
+    problems: list[str] = []
     with RemoteHost(described, lambda text: console.print(text, highlight=False)) as host:
-        facts = host.device("executorch").to_json()
-        error = _try_operator(host.runtime("executorch"))
+        facts = host.device(REMOTE_RUNTIMES[0]).to_json()
+        for name in REMOTE_RUNTIMES:
+            try:
+                error = _try_operator(host.runtime(name))
+                said.append(f"{name}: an operator ran there and differs from PyTorch by {error:.1g}")
+            except LinkError:
+                raise
+            except HardwareError as problem:
+                problems.append(f"{name}: {problem}")
+    if not said:
+        raise HardwareError(f"device {described.name!r}: no runtime works there: {'; '.join(problems)}")
     shown = ", ".join(f"{key} {value}" for key, value in facts["description"].items() if value not in (None, False))
-    console.print(f"{facts['name']}: {shown}", highlight=False, soft_wrap=True)
-    console.print(f"an operator ran there in ExecuTorch and differs from PyTorch by {error:.1g}", highlight=False)
+    for line in (f"{facts['name']}: {shown}", *said, *(f"not {problem}" for problem in problems)):
+        console.print(line, highlight=False, soft_wrap=True)
     console.print(f"kept: {write_device(described)}", soft_wrap=True, highlight=False)
 
 

@@ -6,15 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from hardware.settings import MeasureSettings
 from nas.latency.plan import ProfilePlan
 from nas.latency.probes import next_probes
-from nas.latency.rig import Rig
+from nas.latency.rig import BRIEF, Rig
 from predictors import LatencyPredictor
 from search_spaces import OperatorSpec, SearchSpace
 
 ROUNDS = 3  # after the first: each one times everything again
-BRIEF = MeasureSettings.quick()
 CAREFUL = 5.0  # times as long as a brief session of the same runners, as `MeasureSettings` has it
 
 

@@ -19,6 +19,7 @@ from nas.progress import Progress
 from search_spaces import Architecture, OperatorSpec, SearchSpace, build_network, build_operator
 from search_spaces.decode import DecodeStep, decode_inputs, example_inputs
 
+BRIEF = MeasureSettings.quick()  # to try: only what decides what to measure with care
 MODES = ("forward", "decode")  # a call is a whole input, or one token with the state before it
 
 
@@ -71,6 +72,7 @@ class Rig:
             settings=settings,
             threads=self._runtime.threads,
             state=self._host.conditions,
+            energy=None if settings == BRIEF else self._host.energy(self._runtime.name),
             progress=lambda done, slots: advance(done * total // slots),
         )
 

@@ -2,14 +2,16 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from hardware import HardwareError
+from hardware import Device, HardwareError, LatencyTable, MeasureSettings, measure
 from hardware.energy import EnergyCounter, energy_counter, energy_per_run
+from hardware.hosts import DeviceFile, Local, RemoteHost
 from hardware.nvml import clock_reasons
 
 RANGE = 262_143_328_850
@@ -199,3 +201,39 @@ def test_reasons_of_the_clocks_are_named() -> None:
     assert clock_reasons(both) == ["power cap", "hardware thermal slowdown"]
     assert clock_reasons(pynvml.nvmlClocksEventReasonGpuIdle | 1 << 40) == ["idle", "0x10000000000"]
     assert "0x" not in " ".join(clock_reasons(pynvml.nvmlClocksEventReasonAll))
+
+
+class _Meter(EnergyCounter):
+    """Counts three joules a run of the two it knows, and none of its own."""
+
+    name = "meter"
+
+    def __init__(self) -> None:
+        self.used = 0.0
+
+    def joules(self) -> float:
+        return self.used
+
+    def run(self, joules: float) -> Callable[[], None]:
+        def once() -> None:
+            time.sleep(2e-4)
+            self.used += joules
+
+        return once
+
+
+def test_a_measured_table_has_the_energy_of_every_call(tmp_path: Path) -> None:
+    meter = _Meter()
+    found = measure({"small": meter.run(0.5), "large": meter.run(2.0)}, settings=MeasureSettings.quick(), energy=meter)
+    assert [m.energy_joules for m in found] == pytest.approx([0.5, 2.0])
+    assert found.conditions["energy_counter"] == "meter"
+    runtime = {"runtime": "torch", "precision": "fp32", "threads": 1, "versions": {}}
+    table = LatencyTable.create(device=Device.local(), runtime=runtime, batch=1, conditions=found.conditions)
+    table.with_operators(found).save(tmp_path / "table")
+    assert LatencyTable.load(tmp_path / "table").lookup("large").energy_joules == pytest.approx(2.0)
+
+
+def test_without_a_counter_no_energy_is_told(tmp_path: Path) -> None:
+    (found,) = measure({"one": lambda: time.sleep(2e-4)}, settings=MeasureSettings.quick())
+    assert found.energy_joules is None
+    assert RemoteHost(DeviceFile(name="board", local=Local(), folder=str(tmp_path))).energy("executorch") is None
