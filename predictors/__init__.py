@@ -1,6 +1,7 @@
 """Predictors: architecture -> accuracy or latency, always with an uncertainty."""
 
 from predictors.accuracy import AccuracyPredictor
+from predictors.encoding import features_of
 from predictors.errors import PredictorError
 from predictors.latency import LatencyPrediction, LatencyPredictor
 from predictors.minimum import minimise
@@ -12,5 +13,6 @@ __all__ = [
     "LatencyPredictor",
     "OperatorModel",
     "PredictorError",
+    "features_of",
     "minimise",
 ]

@@ -28,18 +28,30 @@ def _extent(spec: OperatorSpec) -> tuple[int, ...]:
     return (*spec.shape[1:], 1, 1)[:2]
 
 
-def spec_features(specs: list[OperatorSpec], sizes: list[str]) -> Floats:
-    """(n, 4 + sizes) logs for specs of ONE operator: MACs, activations, tokens (H x W, or the length), input
-    channels, then every size.
+ALIGNMENT = slice(4, 6)  # columns of `spec_features`
 
-    ``sizes`` names the columns; a size that a spec lacks counts as 0 (all are log(1 + value)).
+
+def spec_features(specs: list[OperatorSpec], sizes: list[str]) -> Floats:
+    """(n, 6 + sizes) for specs of ONE operator: the logs of MACs, activations, tokens (H x W, or the length) and input
+    channels; how often two divides the tokens (up to 2) and the channels (up to 4); then the log of every size.
+
+    Kernels pack channels by 4, 8 or 16 and tokens by 4, and take another way where that does not go up. ``sizes`` names the
+    columns; a size that a spec lacks counts as 0 (all logs are log(1 + value)).
     """
-    raw = np.zeros((len(specs), 4 + len(sizes)))
+    raw = np.zeros((len(specs), 6 + len(sizes)))
     for i, spec in enumerate(specs):
         values = dict(spec.sizes)
         tokens = int(np.prod(_extent(spec)))
-        raw[i] = [*work(spec), tokens, int(np.prod(spec.shape)) // tokens, *[values.get(size, 0) for size in sizes]]
-    return np.log1p(raw)
+        channels = int(np.prod(spec.shape)) // tokens
+        raw[i, :4] = np.log1p([*work(spec), tokens, channels])
+        raw[i, ALIGNMENT] = min(_twos(tokens), 2), min(_twos(channels), 4)
+        raw[i, 6:] = np.log1p([values.get(size, 0) for size in sizes])
+    return raw
+
+
+def _twos(number: int) -> int:
+    """How often two divides a positive number."""
+    return (number & -number).bit_length() - 1
 
 
 class ArchitectureFeatures:
@@ -67,6 +79,16 @@ class ArchitectureFeatures:
             self._pools[columns, i] = 1.0
         self._macs = space.additive(lambda spec: float(work(spec)[0]))
         self._activations = space.additive(lambda spec: float(work(spec)[1]))
+
+    @property
+    def columns(self) -> int:
+        """G, how many genes a row has."""
+        return len(self._space.choices)
+
+    @property
+    def definition(self) -> dict[str, object]:
+        """From which `features_from` makes it again."""
+        return {"kind": "space", "space": self._space.definition}
 
     @property
     def width(self) -> int:

@@ -2,10 +2,10 @@
 
 The trend is constant, or a law: so much for the call, a MAC and an activation, none negative; fitted to this operator's
 own measurements, or with what all operators of the table have in common (a MAC and an activation cost the same). What it
-leaves, in log latency, is a Gaussian process that is linear in the logs of MACs, activations, tokens, channels and sizes
-(a product of powers) plus a smooth deviation. Trend and kernel are chosen by leave-one-out, which is exact and in closed
-form for a Gaussian process (Rasmussen and Williams, 2006, section 5.4.2): ten measurements are enough. With one or two
-there is nothing to choose by, and the common law is scaled to them.
+leaves, in log latency, is a Gaussian process that is linear in the logs of MACs, activations, tokens, channels and sizes,
+and in how they are aligned (a product of powers), plus a smooth deviation. Trend and kernel are chosen by leave-one-out,
+which is exact and in closed form for a Gaussian process (Rasmussen and Williams, 2006, section 5.4.2): ten measurements are
+enough. With one or two there is nothing to choose by, and the common law is scaled to them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from predictors.features import spec_features
+from predictors.features import ALIGNMENT, spec_features
 from search_spaces.spec import OperatorSpec
 
 Floats = NDArray[np.float64]
@@ -30,6 +30,8 @@ SLOPES = (1.0, 10.0)  # prior variance of the linear trend
 BENDS = (0.0, 0.3, 3.0)  # prior variance of the deviation; 0 is a purely linear model
 LENGTHS = (1.0, 3.0)  # correlation length of the deviation, in standard deviations of the features
 NOISES = (1e-4, 1e-3, 1e-2, 1e-1)  # variance of log latency that no feature explains
+ALIGNED = 0.3  # weight of how sizes are aligned, which matters rarely, but then by factors
+ENOUGH = 16  # measurements from which it can be told
 UNKNOWN: Shape = (0.1, 0.1, 1.0, 0.03)  # slope, bend, length, noise where there is too little to choose by
 CHOOSABLE = 3  # measurements from which leave-one-out says something
 PULL = 0.03  # towards the same call for every operator, in measurements
@@ -58,6 +60,7 @@ class OperatorProcess:
         F = spec_features(specs, self._sizes)
         self._centre, spread = F.mean(axis=0), F.std(axis=0)
         self._spread = np.where(spread > 1e-9, spread, 1.0)
+        self._spread[ALIGNMENT] /= ALIGNED if len(ms) >= ENOUGH else 1e-9
         self._Z = (F - self._centre) / self._spread
         log = np.log(np.maximum(ms, FLOOR_MS))
         constant = np.array([float(np.exp(log.mean())), 0.0, 0.0])

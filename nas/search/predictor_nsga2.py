@@ -13,7 +13,7 @@ from nas.search import pareto
 from nas.search.base import Floats, Rows, Searcher, register
 from nas.search.candidates import admit, fresh, spread
 from nas.search.nsga2 import breed, evolve, survivors
-from predictors.accuracy import AccuracyPredictor
+from predictors import AccuracyPredictor, features_of
 from search_spaces.space import row_keys
 
 EXPLORE = 0.5  # weight of the predictor's standard deviation in the quality that the inner search maximises
@@ -33,7 +33,7 @@ class PredictorNSGA2(Searcher):
         first = max(min(self.problem.population, self.problem.evaluations // 2), 8)
         if len(self.X) < first:
             return self._first_sample(n)
-        predictor = AccuracyPredictor(self.space, seed=self.problem.seed).fit(self.X, self.quality)
+        predictor = AccuracyPredictor(features_of(self.space), seed=self.problem.seed).fit(self.X, self.quality)
 
         def objectives(X: Rows) -> Floats:
             mean, std = predictor.predict(X)
