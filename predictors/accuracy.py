@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
@@ -10,7 +12,7 @@ from predictors.ceiling import COVERED, Ceiling
 from predictors.correction import conformal
 from predictors.encoding import Features
 from predictors.errors import PredictorError
-from predictors.learners import Boosted, Learner, Process, Ridge, Trees
+from predictors.learners import LEARNERS, STACK, Learner
 from predictors.threads import one_thread
 
 Floats = NDArray[np.float64]
@@ -21,7 +23,7 @@ CHUNK = 4096  # rows predicted at once: bounds the memory of the kernel
 class AccuracyPredictor:
     """Ridge, Gaussian process, extra trees and boosted trees on features of architectures, with a standard deviation.
 
-    The four are fitted to all folds but one, each left out in turn; non-negative weights for them are found on what was left
+    They are fitted to all folds but one, each left out in turn; non-negative weights for them are found on what was left
     out (stacking; Wolpert 1992, Breiman 1996), and the prediction is the mean over the folds. The standard deviation joins
     the spread of the folds with what was missed on rows left out, so wide that 90 % of those lay inside 1.645 of it. Scores
     are seen from a ceiling (`Ceiling`). Deterministic for given rows, scores and seed.
@@ -29,11 +31,13 @@ class AccuracyPredictor:
     Args:
         features: see `features_of`.
         seed: of the folds and the trees.
+        learners: names of `LEARNERS`, at least one.
     """
 
-    def __init__(self, features: Features, seed: int = 0) -> None:
+    def __init__(self, features: Features, seed: int = 0, learners: Sequence[str] = STACK) -> None:
         self._features = features
         self._seed = seed
+        self._names = tuple(learners)
         self._folds: list[list[Learner]] = []
 
     @one_thread
@@ -57,12 +61,12 @@ class AccuracyPredictor:
         Z = self._scaled(F)
         rng = np.random.default_rng(self._seed)
         fold = rng.permutation(len(y)) % min(FOLDS, len(y))
-        self._folds, left = [], np.zeros((4, len(y)))
+        self._folds, left = [], np.zeros((len(self._names), len(y)))
         for number in range(min(FOLDS, len(y))):
             rows, out = fold != number, fold == number
-            seeds = rng.integers(2**31, size=2).tolist()
-            learners: list[Learner] = [Ridge(), Process(), Trees(seeds[0]), Boosted(seeds[1])]
-            self._folds.append([learner.fit(F[rows], Z[rows], target[rows]) for learner in learners])
+            own = int(rng.integers(2**31))
+            learners = [LEARNERS[name](own).fit(F[rows], Z[rows], target[rows]) for name in self._names]
+            self._folds.append(learners)
             left[:, out] = [learner.predict(F[out], Z[out]) for learner in learners]
         self._weigh(left, target)
         return self
@@ -88,7 +92,7 @@ class AccuracyPredictor:
         return np.asarray((F - self._centre) / self._spread)
 
     def _weigh(self, left: Floats, target: Floats) -> None:
-        """Weights of the learners (4,) and the variance they leave, from their guesses (4, n) for rows left out."""
+        """Weights of the m learners and the variance they leave, from their guesses (m, n) for rows left out."""
         centre = target.mean()
         weights = nnls((left - centre).T, target - centre)[0]
         self._weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(left), 1 / len(left))

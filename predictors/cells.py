@@ -44,11 +44,18 @@ class Cell:
         """(n, E) codes with every edge that no whole path uses cut, as nothing that it computes is seen outside."""
         if self.none is None:
             return X
-        whole = np.asarray(np.not_equal(X, self.none))
+        whole = self._there(X)
         used = np.zeros_like(whole)
         for path in self.paths:
             used[:, path] |= np.atleast_1d(whole[:, path].all(axis=1))[:, None]
         return np.where(used, X, self.none)
+
+    def connected(self, X: Codes) -> NDArray[np.bool_]:
+        """(n,) whether anything of the input arrives at the output."""
+        return np.atleast_1d(self._there(self.live(X)).any(axis=1))
+
+    def _there(self, X: Codes) -> NDArray[np.bool_]:
+        return np.ones(X.shape, bool) if self.none is None else np.not_equal(X, np.int64(self.none))
 
 
 CELLS = {

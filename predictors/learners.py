@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 Floats = NDArray[np.float64]
 TREES = 60
@@ -115,7 +116,32 @@ class Boosted:
         return np.asarray(self._model.predict(F, num_threads=1))
 
 
+class Forest:
+    """A random forest (Breiman, 2001), the learner of GRAF."""
+
+    def __init__(self, seed: int) -> None:
+        self._trees = RandomForestRegressor(TREES, max_features=0.3, n_jobs=1, random_state=seed)
+
+    def fit(self, F: Floats, Z: Floats, y: Floats) -> Forest:
+        self._trees.fit(F, y)
+        return self
+
+    def predict(self, F: Floats, Z: Floats) -> Floats:
+        return np.asarray(self._trees.predict(F))
+
+
 def distances(A: Floats, B: Floats) -> Floats:
     """Euclidean distances (a, b) between rows (a, F) and (b, F)."""
     square = (A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2.0 * A @ B.T
     return np.asarray(np.sqrt(np.maximum(square, 0.0)))
+
+
+# name -> the learner with that seed
+LEARNERS: dict[str, Callable[[int], Learner]] = {
+    "ridge": lambda seed: Ridge(),
+    "process": lambda seed: Process(),
+    "trees": Trees,
+    "boosted": Boosted,
+    "forest": Forest,
+}
+STACK = ("ridge", "process", "trees", "boosted")  # those that are worth their time together

@@ -11,11 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nas.bench.predictors_cli import accuracy_predictor, latency_transfer
 from nas.progress import Progress, Terminal
 
 app = typer.Typer(
     help="This project's claims, as commands that anyone can run.", no_args_is_help=True, rich_markup_mode=None
 )
+
+app.command()(accuracy_predictor)
+app.command()(latency_transfer)
 
 Space = Annotated[str, typer.Option(help="search space, e.g. hybrid-vision or hybrid-vision/mobile")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]

@@ -1,0 +1,116 @@
+"""`nas bench accuracy-predictor` and `nas bench latency-transfer`: predictors on a table of the user's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas.progress import Terminal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TableFile = Annotated[Path, typer.Option("--table", help="CSV (gzip too) or Parquet file, an architecture a row")]
+Operators = Annotated[str | None, typer.Option(help="its columns of choices, e.g. e01,e02,e12")]
+SpaceName = Annotated[
+    str | None,
+    typer.Option(help="what the choices are: nas-bench-201, transnas-micro, nas-bench-macro, or a space of ours"),
+]
+Predictors = Annotated[str | None, typer.Option(help="names, e.g. stacked,forest; all if none")]
+Seeds = Annotated[int, typer.Option(min=1, help="draws of the architectures learnt from")]
+Out = Annotated[Path | None, typer.Option(help="CSV file for the rows")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+
+
+def accuracy_predictor(
+    table: TableFile,
+    target: Annotated[str, typer.Option(help="columns to predict, larger ones better, e.g. c10_test,c100_test")],
+    train: Annotated[str, typer.Option(help="architectures learnt from, e.g. 100,400")] = "50,100,200,400",
+    operators: Operators = None,
+    space: SpaceName = None,
+    predictors: Predictors = None,
+    seeds: Seeds = 10,
+    test: Annotated[int, typer.Option(min=10, help="other architectures to predict")] = 3000,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """How well accuracy predictors rank architectures of a table that they were not trained on."""
+    from nas.bench.accuracy_predictor import bench_accuracy_predictors
+    from nas.bench.tabular import read_tabular
+    from predictors.registry import ACCURACY_PREDICTORS
+
+    names = _words(predictors) or list(ACCURACY_PREDICTORS)
+    counts = _numbers(train, "--train", 5)
+    read = read_tabular(table, _words(operators), space)
+    with Terminal(Console(stderr=True)) as progress:
+        rows = bench_accuracy_predictors(read, _words(target), counts, seeds, names, test, progress)
+    _show(rows, as_json, out, ("kendall", "kendall_top", "spearman", "mape"))
+
+
+def latency_transfer(
+    table: TableFile,
+    sources: Annotated[str, typer.Option(help="columns of known devices, in ms")],
+    targets: Annotated[str, typer.Option(help="columns of new devices, in ms")],
+    samples: Annotated[str, typer.Option(help="architectures measured on a new device, e.g. 5,10,20")] = "5,10,20",
+    operators: Operators = None,
+    space: SpaceName = None,
+    predictors: Predictors = None,
+    seeds: Seeds = 10,
+    train: Annotated[int, typer.Option(min=50, help="architectures learnt from on the known devices")] = 900,
+    trim: Annotated[
+        float | None,
+        typer.Option(help="judge this middle share of rows 900 to 1900 only, as HELP does, e.g. 0.8; all rows if not"),
+    ] = None,
+    chosen: Annotated[
+        bool, typer.Option("--chosen", help="let the predictor choose what is measured, instead of at random")
+    ] = False,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """How well latency on a device never seen is predicted from a few architectures measured there."""
+    from nas.bench.latency_transfer import TRANSFERS, TransferTask, bench_latency_transfer
+    from nas.bench.tabular import read_tabular
+
+    names = _words(predictors) or list(TRANSFERS)
+    counts = _numbers(samples, "--samples", 3)
+    read = read_tabular(table, _words(operators), space)
+    task = TransferTask(tuple(_words(sources)), tuple(_words(targets)), train, chosen, trim)
+    with Terminal(Console(stderr=True)) as progress:
+        rows = bench_latency_transfer(read, task, counts, seeds, names, progress)
+    _show(rows, as_json, out, ("spearman", "kendall", "within_10", "mape"))
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _numbers(text: str, option: str, least: int) -> list[int]:
+    from nas.errors import JobError
+
+    words = _words(text)
+    if not words or not all(word.isdigit() and int(word) >= least for word in words):
+        raise JobError(f"{option}: got {text!r}; legal: whole numbers from {least}, separated by commas")
+    return sorted({int(word) for word in words})
+
+
+def _show(rows: pd.DataFrame, as_json: bool, out: Path | None, figures: tuple[str, ...]) -> None:
+    """The rows as CSV in ``out``, and on standard output as JSON, or as a table of a few figures with their spread."""
+    if out is not None:
+        from nas.files import write_atomically
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, rows.round(4).to_csv(index=False).encode())
+    if as_json:
+        print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+        return
+    keys = list(rows.columns[:3])
+    shown = Table(*keys, *figures, "coverage of 90 %")
+    for row in rows.to_dict("records"):
+        values = [f"{row[f'{name}_mean']:.3f} ({row[f'{name}_std']:.3f})" for name in figures]
+        shown.add_row(*[str(row[key]) for key in keys], *values, f"{row['coverage_90']:.0%}")
+    Console().print(shown)
