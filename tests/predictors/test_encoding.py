@@ -65,7 +65,7 @@ def test_a_space_has_the_features_that_suit_it(space: str, kind: type) -> None:
     ],
 )
 def test_what_is_no_definition_is_refused(definition: dict[str, object]) -> None:
-    with pytest.raises(PredictorError, match="legal: kind space, cell .nas-bench-201, transnas-micro. or codes"):
+    with pytest.raises(PredictorError, match=r"legal: kind space, cell .nas-bench-201, transnas-micro. or codes"):
         features_from(definition)
 
 
