@@ -44,8 +44,10 @@ def choose_probes(
     goal: see `measure_table`. minutes: for the whole table, with what is still to come after the probes.
     """
     began = time.monotonic()
-    rig.prepare(plan.operators, plan.fit)
-    preparing = time.monotonic() - began
+    rig.prepare(plan.operators, [])
+    operators = time.monotonic() - began
+    rig.prepare([], plan.fit)
+    network = (time.monotonic() - began - operators) / max(len(plan.fit), 1)
     known, expected, rounds = list(plan.operators), None, 0
     batch = -(-(plan.most - len(known)) // ROUNDS)
 
@@ -62,7 +64,7 @@ def choose_probes(
             return done("error")
         more = batch + len(plan.validate)
         timing = brief.seconds * (1 + more / len(rig)) * (1 + CAREFUL)
-        ahead = preparing / len(rig) * more + timing
+        ahead = operators / len(known) * batch + network * len(plan.validate) + timing
         if minutes is not None and time.monotonic() - began + ahead > 60 * minutes:
             return done("minutes")
         chosen = next_probes(predictor.operators, plan.reference, min(batch, plan.most - len(known)))
@@ -70,6 +72,6 @@ def choose_probes(
             return done("error")  # nothing in the reference networks is left to learn
         start = time.monotonic()
         rig.prepare(chosen, [])
-        preparing += time.monotonic() - start
+        operators += time.monotonic() - start
         known += chosen
     return done("space" if plan.most >= len(space.specs()) else "probes")
