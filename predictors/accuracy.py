@@ -12,21 +12,23 @@ from predictors.ceiling import COVERED, Ceiling
 from predictors.correction import conformal
 from predictors.encoding import Features
 from predictors.errors import PredictorError
-from predictors.learners import LEARNERS, STACK, Learner
+from predictors.learners import LEARNERS, STACK, Learner, Process
 from predictors.threads import one_thread
 
 Floats = NDArray[np.float64]
 FOLDS = 8
+BEYOND = 0.2  # of the range of scores seen, on either side
 CHUNK = 4096  # rows predicted at once: bounds the memory of the kernel
 
 
 class AccuracyPredictor:
-    """Ridge, Gaussian process, extra trees and boosted trees on features of architectures, with a standard deviation.
+    """Gaussian process, extra trees and boosted trees on features of architectures, with a standard deviation.
 
     They are fitted to all folds but one, each left out in turn; non-negative weights for them are found on what was left
     out (stacking; Wolpert 1992, Breiman 1996), and the prediction is the mean over the folds. The standard deviation joins
-    the spread of the folds with what was missed on rows left out, so wide that 90 % of those lay inside 1.645 of it. Scores
-    are seen from a ceiling (`Ceiling`). Deterministic for given rows, scores and seed.
+    the spread of the folds with what was missed on rows left out, so wide that 90 % of those lay inside 1.645 of it, and
+    grows with the distance from what was seen (as in a Gaussian process). Scores are seen from a ceiling (`Ceiling`).
+    Deterministic for given rows, scores and seed.
 
     Args:
         features: see `features_of`.
@@ -53,6 +55,7 @@ class AccuracyPredictor:
         F = self._features(X).astype(np.float64)
         self._ceiling = Ceiling(y)
         target = self._ceiling.forward(y)
+        self._range = target.min() - BEYOND * np.ptp(target), target.max() + BEYOND * np.ptp(target)
         self._centre = F.mean(axis=0)
         spread = F.std(axis=0)
         # A one-hot gene is not blown up for being rare: it is doubled. What had no spread in training stays.
@@ -67,7 +70,8 @@ class AccuracyPredictor:
             own = int(rng.integers(2**31))
             learners = [LEARNERS[name](own).fit(F[rows], Z[rows], target[rows]) for name in self._names]
             self._folds.append(learners)
-            left[:, out] = [learner.predict(F[out], Z[out]) for learner in learners]
+            left[:, out] = self._guesses(learners, F[out], Z[out])
+        self._doubts = Process().fit(F, Z, target)
         self._weigh(left, target)
         return self
 
@@ -81,12 +85,15 @@ class AccuracyPredictor:
             part = slice(start, start + CHUNK)
             F = self._features(X[part]).astype(np.float64)
             Z = self._scaled(F)
-            guesses = np.stack(
-                [self._weights @ [learner.predict(F, Z) for learner in learners] for learners in self._folds]
-            )
-            middle, spread = guesses.mean(axis=0), np.sqrt(guesses.var(axis=0) + self._residual)
+            guesses = np.stack([self._weights @ self._guesses(learners, F, Z) for learners in self._folds])
+            middle = guesses.mean(axis=0)
+            spread = np.sqrt(guesses.var(axis=0) + self._residual * self._doubts.doubt(Z))
             mean[part], std[part] = self._ceiling.back(middle), self._ceiling.spread_back(middle, spread)
         return mean, std
+
+    def _guesses(self, learners: list[Learner], F: Floats, Z: Floats) -> Floats:
+        """(m, n), within the range of what was seen and a little beyond: a line knows no end."""
+        return np.stack([learner.predict(F, Z) for learner in learners]).clip(*self._range)
 
     def _scaled(self, F: Floats) -> Floats:
         return np.asarray((F - self._centre) / self._spread)
@@ -96,6 +103,6 @@ class AccuracyPredictor:
         centre = target.mean()
         weights = nnls((left - centre).T, target - centre)[0]
         self._weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(left), 1 / len(left))
-        missed = np.abs(target - self._weights @ left)
-        held = conformal(missed, 0.9) / COVERED
+        doubts = self._doubts.doubt_left
+        held = conformal(np.abs(target - self._weights @ left) / np.sqrt(doubts), 0.9) / COVERED
         self._residual = float(held**2) if np.isfinite(held) else float(target.var())

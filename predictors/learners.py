@@ -76,10 +76,21 @@ class Process:
             if (residual**2).mean() < error:
                 best, error = noise, float((residual**2).mean())
         self._weights = vectors @ (projected / (values + best))
+        self._noise, self._inverse = best, (vectors / (values + best)) @ vectors.T
         return self
 
     def predict(self, F: Floats, Z: Floats) -> Floats:
         return np.asarray(self._mean + np.exp(-distances(Z, self._Z) / self._scale) @ self._weights)
+
+    def doubt(self, Z: Floats) -> Floats:
+        """(n,) predictive variances, of a process of variance 1: larger far from all that was seen."""
+        near = np.exp(-distances(Z, self._Z) / self._scale)
+        return np.maximum(1.0 + self._noise - ((near @ self._inverse) * near).sum(axis=1), self._noise)
+
+    @property
+    def doubt_left(self) -> Floats:
+        """(n,) the same of the rows of the fit, each left out."""
+        return np.asarray(1.0 / np.diag(self._inverse))
 
 
 class Trees:
@@ -144,4 +155,8 @@ LEARNERS: dict[str, Callable[[int], Learner]] = {
     "boosted": Boosted,
     "forest": Forest,
 }
-STACK = ("ridge", "process", "trees", "boosted")  # those that are worth their time together
+STACK = (
+    "process",
+    "trees",
+    "boosted",
+)  # together; a line fits the bad tail of scores, and misleads among the good ones
