@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,9 +59,8 @@ class Correction:
         if len(ms) > 0:
             self._fit(networks, ms)
 
-    def parts(self, specs: Sequence[OperatorSpec]) -> dict[OperatorSpec, float]:
-        """ms that each spec adds to a network."""
-        alone = self._operators.ms(specs)
+    def parts(self, alone: Mapping[OperatorSpec, float]) -> dict[OperatorSpec, float]:
+        """ms that each spec adds to a network, from those that it takes alone."""
         by_name: dict[str, list[OperatorSpec]] = {}
         for spec in alone:
             by_name.setdefault(spec.name, []).append(spec)

@@ -59,7 +59,7 @@ class LatencyPredictor:
         self._correction = Correction(self._operators, [network.specs for network in fit], fit_ms)
         # a table that was measured again in part and had drifted is trusted that much less
         self._width = float(np.hypot(self._correction.interval, _drift(table)))
-        parts = self._correction.parts(space.specs())
+        parts = self._correction.parts(used)
         # specs beyond the legal ones (of a restricted space) are never scored, so they need no latency
         self._plain = space.additive(lambda spec: used.get(spec, 0.0))
         self._corrected = space.additive(lambda spec: parts.get(spec, 0.0))
@@ -118,9 +118,10 @@ class LatencyPredictor:
     def _whole(self, architectures: Sequence[Architecture]) -> Floats:
         """(n,) ms, spec by spec: also of architectures that are none of the space."""
         specs = list(dict.fromkeys(spec for architecture in architectures for spec in architecture.specs))
+        alone = self._operators.ms(specs)
         sums = [
             np.array([sum(ms[spec] for spec in architecture.specs) for architecture in architectures])
-            for ms in (self._correction.parts(specs), self._operators.ms(specs))
+            for ms in (self._correction.parts(alone), alone)
         ]
         return self._correction.finish(*sums)
 

@@ -94,10 +94,11 @@ class Process:
 
 
 class Trees:
-    """Extremely randomised trees (Geurts et al., 2006)."""
+    """Many trees of scikit-learn: extremely randomised ones (Geurts et al., 2006), or a random forest (Breiman, 2001), the
+    learner of GRAF."""
 
-    def __init__(self, seed: int) -> None:
-        self._trees = ExtraTreesRegressor(TREES, max_features=0.5, n_jobs=1, random_state=seed)
+    def __init__(self, trees: ExtraTreesRegressor | RandomForestRegressor) -> None:
+        self._trees = trees
 
     def fit(self, F: Floats, Z: Floats, y: Floats) -> Trees:
         self._trees.fit(F, y)
@@ -127,20 +128,6 @@ class Boosted:
         return np.asarray(self._model.predict(F, num_threads=1))
 
 
-class Forest:
-    """A random forest (Breiman, 2001), the learner of GRAF."""
-
-    def __init__(self, seed: int) -> None:
-        self._trees = RandomForestRegressor(TREES, max_features=0.3, n_jobs=1, random_state=seed)
-
-    def fit(self, F: Floats, Z: Floats, y: Floats) -> Forest:
-        self._trees.fit(F, y)
-        return self
-
-    def predict(self, F: Floats, Z: Floats) -> Floats:
-        return np.asarray(self._trees.predict(F))
-
-
 def distances(A: Floats, B: Floats) -> Floats:
     """Euclidean distances (a, b) between rows (a, F) and (b, F)."""
     square = (A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2.0 * A @ B.T
@@ -151,9 +138,9 @@ def distances(A: Floats, B: Floats) -> Floats:
 LEARNERS: dict[str, Callable[[int], Learner]] = {
     "ridge": lambda seed: Ridge(),
     "process": lambda seed: Process(),
-    "trees": Trees,
+    "trees": lambda seed: Trees(ExtraTreesRegressor(TREES, max_features=0.5, n_jobs=1, random_state=seed)),
     "boosted": Boosted,
-    "forest": Forest,
+    "forest": lambda seed: Trees(RandomForestRegressor(TREES, max_features=0.3, n_jobs=1, random_state=seed)),
 }
 STACK = (
     "process",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from predictors.ceiling import COVERED
 from predictors.encoding import Features
 from predictors.errors import PredictorError
 from predictors.sources import Sources
@@ -118,7 +119,7 @@ class TransferPredictor:
             left = (A**2).sum(axis=1) + LEVEL - ((cross @ inverse) * cross).sum(axis=1) + noise
             mean += belief / total * guess
             square += belief / total * (guess**2 + scale * np.maximum(left, noise))
-        wide = self._doubt * float(student.ppf(0.95, self._count - 1)) / 1.645
+        wide = self._doubt * float(student.ppf(0.95, self._count - 1)) / COVERED
         return mean, wide * np.sqrt(np.maximum(square - mean**2, 1e-12))
 
     @one_thread
@@ -171,17 +172,18 @@ class TransferPredictor:
             return np.zeros(len(self._ways) * len(NOISES))
         if count not in self._beliefs:
             X, ms = self._rehearsal
+            known, blocks = self._known(self._sources(X)), self._blocks(X)
             total = np.zeros(len(self._ways) * len(NOISES))
             for device in range(ms.shape[1]):
                 others = [other for other in range(ms.shape[1]) if other not in self._sources.alike(device)]
                 if not others:
                     continue
-                rest = _Shape(self._known(self._sources(X))[:, others])
+                rest = _Shape(known[:, others])
                 for draw in range(DRAWS):
                     rows = np.random.default_rng([draw, count]).permutation(len(X))[:count]
-                    common, differing = rest(self._known(self._sources(X[rows]))[:, others])
+                    common, differing = rest(known[rows][:, others])
                     y = np.log(ms[rows, device])
-                    found = self._considered((common, differing, self._blocks(X[rows])), y - y.mean())[0]
+                    found = self._considered((common, differing, [block[rows] for block in blocks]), y - y.mean())[0]
                     total += (found - found.max()) / (DRAWS * ms.shape[1])
             self._beliefs[count] = total
         return self._beliefs[count]

@@ -14,10 +14,10 @@ from scipy.stats import kendalltau, spearmanr
 from nas.bench.tabular import Tabular
 from nas.errors import JobError
 from nas.progress import Progress
+from predictors.ceiling import COVERED
 from predictors.registry import ACCURACY_PREDICTORS
 
 Floats = NDArray[np.float64]
-COVERED = 1.645  # standard deviations on either side of the mean that hold 90 %
 
 
 def bench_accuracy_predictors(

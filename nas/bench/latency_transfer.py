@@ -16,12 +16,12 @@ from nas.bench.tabular import Tabular
 from nas.errors import JobError
 from nas.progress import Progress
 from predictors.baselines import LinearTransfer, OperatorTransfer, ProxyTransfer
+from predictors.ceiling import COVERED
 from predictors.cell_features import CellFeatures
 from predictors.sources import LearntSources
 from predictors.transfer import TransferPredictor
 
 Floats = NDArray[np.float64]
-COVERED = 1.645
 POOL = 1000  # architectures from which those to measure are chosen
 REFERENCE = 1000
 HELP_SOURCE, HELP_QUERY = (

@@ -34,7 +34,8 @@ def operators() -> OperatorModel:
 
 def predict(correction: Correction, operators: OperatorModel, new: Sequence[Network]) -> np.ndarray:
     specs = list(dict.fromkeys(spec for network in new for spec in network))
-    parts, alone = correction.parts(specs), operators.ms(specs)
+    alone = operators.ms(specs)
+    parts = correction.parts(alone)
     sums = [np.array([sum(ms[spec] for spec in network) for network in new]) for ms in (parts, alone)]
     return correction.finish(*sums)
 
