@@ -13,6 +13,7 @@ from rich.console import Console
 from nas.bench.cli import app as bench_app
 from nas.catalogue.cli import check_operator, operators, spaces_app
 from nas.latency.cli import devices_app, latency, profile
+from nas.proxies.cli import proxies
 
 app = typer.Typer(
     name="nas",
@@ -29,6 +30,7 @@ app.command()(operators)
 app.command()(check_operator)
 app.command()(profile)
 app.command()(latency)
+app.command()(proxies)
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a packaged job (quickstart, fashion-mnist) or a file")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, made by `nas run`")]

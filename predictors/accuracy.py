@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +11,16 @@ from scipy.optimize import nnls
 
 from predictors.ceiling import COVERED, Ceiling
 from predictors.correction import conformal
-from predictors.encoding import Features
+from predictors.encoding import Features, features_from
 from predictors.errors import PredictorError
 from predictors.learners import LEARNERS, STACK, Learner, Process
+from predictors.storage import read_fitted, write_fitted
 from predictors.threads import one_thread
 
 Floats = NDArray[np.float64]
 FOLDS = 8
 BEYOND = 0.2  # of the range of scores seen, on either side
+KIND = "accuracy"  # of its files
 CHUNK = 4096  # rows predicted at once: bounds the memory of the kernel
 
 
@@ -52,6 +55,7 @@ class AccuracyPredictor:
             raise PredictorError(f"X: at least 2 evaluated rows are needed, got {len(X)}")
         if y.shape != (len(X),) or not np.isfinite(y).all():
             raise PredictorError(f"y: expected {len(X)} finite scores, one a row, got shape {y.shape}")
+        self._seen = X, y
         F = self._features(X).astype(np.float64)
         self._ceiling = Ceiling(y)
         target = self._ceiling.forward(y)
@@ -90,6 +94,30 @@ class AccuracyPredictor:
             spread = np.sqrt(guesses.var(axis=0) + self._residual * self._doubts.doubt(Z))
             mean[part], std[part] = self._ceiling.back(middle), self._ceiling.spread_back(middle, spread)
         return mean, std
+
+    def save(self, path: str | Path) -> None:
+        """Writes what it was fitted to (no pickle), from which `load` fits it again. PredictorError before `fit`."""
+        if not self._folds:
+            raise PredictorError("AccuracyPredictor.save: call fit(X, y) first")
+        rows, scores = self._seen
+        facts = {"features": self._features.definition, "seed": self._seed, "learners": list(self._names)}
+        write_fitted(Path(path), KIND, facts, {"rows": np.asarray(rows), "scores": scores})
+
+    @classmethod
+    def load(cls, path: str | Path) -> AccuracyPredictor:
+        """The predictor that `save` wrote: it gives the same predictions.
+
+        Raises:
+            PredictorError: the file is none, or names features or learners that are not known; SpaceError: or a space.
+        """
+        facts = {"features": dict, "seed": int, "learners": list}
+        header, arrays = read_fitted(Path(path), KIND, facts, {"rows": 2, "scores": 1})
+        names = header["learners"]
+        if not names or any(not isinstance(name, str) or name not in LEARNERS for name in names):
+            raise PredictorError(f"{path}: learners: got {names!r}; legal: of {', '.join(LEARNERS)}")
+        if arrays["rows"].dtype.kind != "i":
+            raise PredictorError(f"{path}: rows: got {arrays['rows'].dtype}; legal: integers")
+        return cls(features_from(header["features"]), header["seed"], names).fit(arrays["rows"], arrays["scores"])
 
     def _guesses(self, learners: list[Learner], F: Floats, Z: Floats) -> Floats:
         """(m, n), within the range of what was seen and a little beyond: a line knows no end."""

@@ -13,6 +13,7 @@ from predictors.cells import CELLS
 from predictors.code_features import CodeFeatures
 from predictors.errors import PredictorError
 from predictors.features import ArchitectureFeatures
+from predictors.proxies.features import ProxyFeatures
 from search_spaces.space import SearchSpace
 from search_spaces.spaces import make_space
 
@@ -60,4 +61,7 @@ def features_from(definition: Mapping[str, Any]) -> Features:
         counts = definition.get("cardinalities")
         if isinstance(counts, list) and counts and all(type(n) is int and n > 0 for n in counts):
             return CodeFeatures(counts)
-    raise PredictorError(f"features: got {dict(definition)!r}; legal: kind space, cell ({', '.join(CELLS)}) or codes")
+    if kind == "proxies" and isinstance(definition.get("features"), Mapping):
+        return ProxyFeatures.of(definition, features_from)
+    legal = f"kind space, cell ({', '.join(CELLS)}) or codes; or proxies beside the features of one of them"
+    raise PredictorError(f"features: got {dict(definition)!r}; legal: {legal}")

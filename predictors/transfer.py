@@ -61,8 +61,8 @@ class TransferPredictor:
         sources: log latencies of known devices for any rows; see `Sources`.
         features: of the architectures.
         reference: (n, G) some hundreds of rows, by which all is scaled.
-        rehearse: rows (k, G) and latencies in ms (k, S) of the known devices there, for the beliefs before any measurement;
-            none: every way is believed alike.
+        rehearse: rows (k, G) and latencies in ms (k, S) of the known devices there, nan where there is none, for the beliefs
+            before any measurement; none: every way is believed alike.
     """
 
     @one_thread
@@ -123,21 +123,27 @@ class TransferPredictor:
         return mean, wide * np.sqrt(np.maximum(square - mean**2, 1e-12))
 
     @one_thread
-    def choose(self, X: Rows, count: int) -> NDArray[np.int64]:
+    def choose(self, X: Rows, count: int, measured: Rows | None = None) -> NDArray[np.int64]:
         """Indices of ``count`` rows that, measured, leave the least variance over ``X`` (greedy A-optimal design), under the
-        way that was believed most before any measurement."""
-        belief = self._belief(count)
+        way that was believed most before any measurement; ``measured`` (m, G): what is known by then."""
+        known = X[:0] if measured is None else measured
+        belief = self._belief(count + len(known))
         way, noise = divmod(int(np.argmax(belief)), len(NOISES)) if np.ndim(belief) else (0, 2)
-        vectors = self._vectors(self._parts(X), self._ways[way])
-        covariance = cross_of(vectors)
+        covariance = cross_of(self._vectors(self._parts(np.concatenate([X, known])), self._ways[way]))
+
+        def learnt(covariance: Floats, row: int) -> Floats:
+            column = covariance[:, row]
+            return np.asarray(covariance - np.outer(column, column) / (column[row] + NOISES[noise]))
+
+        for row in range(len(X), len(covariance)):
+            covariance = learnt(covariance, row)
+        covariance = covariance[: len(X), : len(X)]
         chosen: list[int] = []
         for _ in range(min(count, len(X))):
             gain = (covariance**2).sum(axis=0) / (np.diag(covariance) + NOISES[noise])
             gain[chosen] = -np.inf
-            best = int(gain.argmax())
-            chosen.append(best)
-            column = covariance[:, best]
-            covariance = covariance - np.outer(column, column) / (column[best] + NOISES[noise])
+            chosen.append(int(gain.argmax()))
+            covariance = learnt(covariance, chosen[-1])
         return np.array(chosen)
 
     def _parts(self, X: Rows) -> tuple[Floats, Floats, list[Floats]]:
@@ -179,8 +185,9 @@ class TransferPredictor:
                 if not others:
                     continue
                 rest = _Shape(known[:, others])
+                there = np.flatnonzero(np.isfinite(ms[:, device]))
                 for draw in range(DRAWS):
-                    rows = np.random.default_rng([draw, count]).permutation(len(X))[:count]
+                    rows = there[np.random.default_rng([draw, count]).permutation(len(there))[:count]]
                     common, differing = rest(known[rows][:, others])
                     y = np.log(ms[rows, device])
                     found = self._considered((common, differing, [block[rows] for block in blocks]), y - y.mean())[0]

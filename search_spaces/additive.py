@@ -44,13 +44,18 @@ class Additive:
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """The sums of canonical ``rows`` ``(n, G)``: ``(n,)`` float64."""
-        active = self._space.active(rows)
+        columns = np.ascontiguousarray(rows.T)  # a gene is read many times: its values side by side
+        active: np.ndarray | None = None
         total = np.zeros(len(rows))
         for genes, strides, table, when in self._terms:
-            position = rows[:, genes].astype(np.int64) @ strides
-            if when is None:
-                total += table[position]
-            else:
+            position = np.zeros(len(rows), np.intp)
+            for gene, stride in zip(genes, strides, strict=True):
+                position += columns[gene] * stride
+            values = table.take(position)
+            if when is not None:
                 gene, allowed = when
-                total += np.where(active[:, gene] & allowed[rows[:, gene]], table[position], 0.0)
+                if active is None:
+                    active = np.ascontiguousarray(self._space.active(rows).T)
+                values[~(active[gene] & allowed[columns[gene]])] = 0.0
+            total += values
         return total

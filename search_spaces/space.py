@@ -65,7 +65,9 @@ class Slot:
 
 def row_keys(rows: np.ndarray) -> list[bytes]:
     """One hashable key for each canonical row of an ``(n, G)`` matrix: equal rows, equal keys."""
-    return [row.tobytes() for row in np.ascontiguousarray(rows, dtype=GENE)]
+    rows = np.ascontiguousarray(rows, dtype=GENE)
+    keys: Any = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel().tolist()
+    return list(keys)
 
 
 class SearchSpace:
@@ -106,6 +108,7 @@ class SearchSpace:
         for g, values in enumerate(self.legal):
             self._legal[g, : len(values)] = values
             self._position[g, values] = np.arange(len(values))
+        self._free = self._count > 1
         self._levels = self._condition_levels(width)
 
     def _check(self) -> None:
@@ -154,8 +157,10 @@ class SearchSpace:
 
     def canonicalise(self, rows: np.ndarray) -> np.ndarray:
         """``rows`` with inactive genes set to 0, as a new ``(n, G)`` matrix."""
-        rows = np.asarray(rows, dtype=GENE)
-        return np.where(self.active(rows), rows, GENE(0))
+        rows = np.array(rows, dtype=GENE)
+        if self._levels:
+            rows *= self.active(rows)
+        return rows
 
     def _draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """``(n, G)`` legal values, independent and uniform, not yet canonical."""
@@ -169,32 +174,42 @@ class SearchSpace:
     def mutate(self, rows: np.ndarray, rng: np.random.Generator, rate: float | None = None) -> np.ndarray:
         """One child a row: each active gene changes with probability ``rate`` (default one gene on average), at least
         one always does. Genes that become active take random values. ``(n, G)``."""
-        genes = np.arange(len(self.choices))
         active = self.active(rows)
-        mutable = active & (self._count > 1)
+        mutable = active & self._free
         if rate is None:
             chance = 1.0 / np.maximum(mutable.sum(1, keepdims=True), 1)
         else:
             chance = np.full((len(rows), 1), rate)
-        change = mutable & (rng.random(rows.shape) < chance)
-        forced = np.where(mutable, rng.random(rows.shape), -1.0).argmax(1)
-        need = ~change.any(1) & mutable.any(1)
-        change[np.flatnonzero(need), forced[need]] = True
-        position = self._position[genes, rows]
-        others = self._count - (position >= 0)  # how many legal values differ from the present one
-        draw = (rng.random(rows.shape) * others).astype(GENE)
+        change = mutable & (rng.random(rows.shape, np.float32) < chance)
+        need = np.flatnonzero(~change.any(1) & mutable.any(1))
+        forced = np.where(mutable[need], rng.random((len(need), rows.shape[1]), np.float32), -1.0).argmax(1)
+        change[need, forced] = True
+        child = self._filled(rows, active, rng)
+        n, g = np.nonzero(change)
+        position = self._position[g, rows[n, g]]
+        others = self._count[g] - (position >= 0)  # how many legal values differ from the present one
+        draw = (rng.random(len(n)) * others).astype(GENE)
         draw += (position >= 0) & (draw >= position)
-        fresh = self._legal[genes, np.minimum(draw, self._count - 1)]
-        child = np.where(active, rows, self._draw(len(rows), rng))
-        return self.canonicalise(np.where(change, fresh, child))
+        child[n, g] = self._legal[g, draw]
+        return self.canonicalise(child)
+
+    def _filled(self, rows: np.ndarray, active: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A copy of ``rows`` with legal random values for the genes that are not ``active``."""
+        filled = np.array(rows, dtype=GENE)
+        if self._levels:
+            n, g = np.nonzero(~active)
+            filled[n, g] = self._legal[g, (rng.random(len(n)) * self._count[g]).astype(GENE)]
+        return filled
 
     def crossover(self, a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Uniform crossover, row by row. A gene that is inactive in one parent is taken from the other. ``(n, G)``."""
-        active_a, active_b = self.active(a), self.active(b)
-        neither = self._draw(len(a), rng)
-        from_a = np.where(active_a, a, np.where(active_b, b, neither))
-        from_b = np.where(active_b, b, from_a)
-        return self.canonicalise(np.where(rng.random(a.shape) < 0.5, from_a, from_b))
+        if self._levels:
+            active_a, active_b = self.active(a), self.active(b)
+            a = np.where(active_a, a, np.where(active_b, b, self._filled(a, active_a | active_b, rng)))
+            b = np.where(active_b, b, a)
+        bits = rng.integers(256, size=(a.size + 7) // 8, dtype=np.uint8)
+        coin = np.unpackbits(bits, count=a.size).astype(bool).reshape(a.shape)
+        return self.canonicalise(np.where(coin, a, b))
 
     def neighbours(self, row: np.ndarray) -> np.ndarray:
         """Every architecture that differs from ``row`` ``(G,)`` in one active gene; genes that become active take

@@ -11,7 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nas.bench.calibration_cli import calibrate
 from nas.bench.predictors_cli import accuracy_predictor, latency_transfer
+from nas.bench.proxies_cli import proxies
+from nas.bench.search_cli import engine, search
 from nas.progress import Progress, Terminal
 
 app = typer.Typer(
@@ -20,6 +23,10 @@ app = typer.Typer(
 
 app.command()(accuracy_predictor)
 app.command()(latency_transfer)
+app.command()(calibrate)
+app.command()(proxies)
+app.command()(search)
+app.command()(engine)
 
 Space = Annotated[str, typer.Option(help="search space, e.g. hybrid-vision or hybrid-vision/mobile")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]

@@ -44,11 +44,11 @@ def accuracy_predictor(
     from nas.bench.tabular import read_tabular
     from predictors.registry import ACCURACY_PREDICTORS
 
-    names = _words(predictors) or list(ACCURACY_PREDICTORS)
-    counts = _numbers(train, "--train", 5)
-    read = read_tabular(table, _words(operators), space)
+    names = words(predictors) or list(ACCURACY_PREDICTORS)
+    counts = numbers(train, "--train", 5)
+    read = read_tabular(table, words(operators), space)
     with Terminal(Console(stderr=True)) as progress:
-        rows = bench_accuracy_predictors(read, _words(target), counts, seeds, names, test, progress)
+        rows = bench_accuracy_predictors(read, words(target), counts, seeds, names, test, progress)
     _show(rows, as_json, out, ("kendall", "kendall_top", "spearman", "mape"))
 
 
@@ -76,35 +76,42 @@ def latency_transfer(
     from nas.bench.latency_transfer import TRANSFERS, TransferTask, bench_latency_transfer
     from nas.bench.tabular import read_tabular
 
-    names = _words(predictors) or list(TRANSFERS)
-    counts = _numbers(samples, "--samples", 3)
-    read = read_tabular(table, _words(operators), space)
-    task = TransferTask(tuple(_words(sources)), tuple(_words(targets)), train, chosen, trim)
+    names = words(predictors) or list(TRANSFERS)
+    counts = numbers(samples, "--samples", 3)
+    read = read_tabular(table, words(operators), space)
+    task = TransferTask(tuple(words(sources)), tuple(words(targets)), train, chosen, trim)
     with Terminal(Console(stderr=True)) as progress:
         rows = bench_latency_transfer(read, task, counts, seeds, names, progress)
     _show(rows, as_json, out, ("spearman", "kendall", "within_10", "mape"))
 
 
-def _words(text: str | None) -> list[str]:
+def words(text: str | None) -> list[str]:
+    """The words of ``text``, separated by commas."""
     return [word.strip() for word in (text or "").split(",") if word.strip()]
 
 
-def _numbers(text: str, option: str, least: int) -> list[int]:
+def numbers(text: str, option: str, least: int) -> list[int]:
+    """The whole numbers of ``text``, separated by commas, sorted. JobError naming ``option`` otherwise."""
     from nas.errors import JobError
 
-    words = _words(text)
-    if not words or not all(word.isdigit() and int(word) >= least for word in words):
+    found = words(text)
+    if not found or not all(word.isdigit() and int(word) >= least for word in found):
         raise JobError(f"{option}: got {text!r}; legal: whole numbers from {least}, separated by commas")
-    return sorted({int(word) for word in words})
+    return sorted({int(word) for word in found})
 
 
-def _show(rows: pd.DataFrame, as_json: bool, out: Path | None, figures: tuple[str, ...]) -> None:
-    """The rows as CSV in ``out``, and on standard output as JSON, or as a table of a few figures with their spread."""
+def write_rows(rows: pd.DataFrame, out: Path | None) -> None:
+    """The rows as CSV in ``out``, if there is one."""
     if out is not None:
         from nas.files import write_atomically
 
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, rows.round(4).to_csv(index=False).encode())
+
+
+def _show(rows: pd.DataFrame, as_json: bool, out: Path | None, figures: tuple[str, ...]) -> None:
+    """The rows as CSV in ``out``, and on standard output as JSON, or as a table of a few figures with their spread."""
+    write_rows(rows, out)
     if as_json:
         print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
         return

@@ -41,11 +41,13 @@ class Tabular:
         return np.asarray(found)
 
 
-def read_tabular(path: Path, operators: Sequence[str] | None, space: str | None) -> Tabular:
+def read_tabular(
+    path: Path, operators: Sequence[str] | None, space: str | None, option: str = "--operators"
+) -> Tabular:
     """The table in ``path``, whose architectures are in the columns ``operators``, or where ``space`` usually has them.
 
-    operators: columns of categories, one a choice. space: a cell (`CELLS`) or a shipped space; with ``operators`` too, its
-    genes are those columns, as indices of the values.
+    operators: columns of categories, one a choice; ``option`` is what errors about them name. space: a cell (`CELLS`) or a
+    shipped space; with ``operators`` too, its genes are those columns, as indices of the values.
 
     Raises:
         JobError: neither or an unknown one is given, a column is missing, or a code is illegal; nothing is read in vain.
@@ -54,12 +56,10 @@ def read_tabular(path: Path, operators: Sequence[str] | None, space: str | None)
     if operators:
         for column in operators:
             if column not in frame.columns:
-                raise JobError(f"--operators: got {column!r}; legal: {_columns(frame, column)}")
+                raise JobError(f"{option}: got {column!r}; legal: {_columns(frame, column)}")
     if space is None:
         if not operators:
-            raise JobError(
-                "--operators: is missing; legal: columns of the table, or a --space that says where they are"
-            )
+            raise JobError(f"{option}: is missing; legal: columns of the table, or a --space that says where they are")
         coded = [np.unique(frame[column].astype(str), return_inverse=True) for column in operators]
         features: Features = CodeFeatures(_shared([len(names) for names, _ in coded]))
         return Tabular(np.stack([codes for _, codes in coded], axis=1), features, frame)
@@ -75,13 +75,13 @@ def read_tabular(path: Path, operators: Sequence[str] | None, space: str | None)
     elif space.partition("/")[0] in _USUAL:
         codes = _USUAL[space.partition("/")[0]](frame)
     else:
-        raise JobError(f"--operators: is missing; --space {space} says not where its genes are")
-    return Tabular(_checked(codes, features), features, frame)
+        raise JobError(f"{option}: is missing; --space {space} says not where its genes are")
+    return Tabular(_checked(codes, features, option), features, frame)
 
 
-def _checked(codes: NDArray[np.generic], features: Features) -> Codes:
+def _checked(codes: NDArray[np.generic], features: Features, option: str) -> Codes:
     if codes.shape[1] != features.columns:
-        raise JobError(f"--operators: got {codes.shape[1]} columns; legal: {features.columns}, one a choice")
+        raise JobError(f"{option}: got {codes.shape[1]} columns; legal: {features.columns}, one a choice")
     try:
         found = codes.astype(np.int64)
         features(found[:1])
@@ -89,7 +89,7 @@ def _checked(codes: NDArray[np.generic], features: Features) -> Codes:
     except (ValueError, IndexError):
         whole = False
     if not whole:
-        raise JobError("--operators: holds values that are no codes; legal: whole numbers from 0")
+        raise JobError(f"{option}: holds values that are no codes; legal: whole numbers from 0")
     return found
 
 

@@ -16,16 +16,61 @@ devices_app = typer.Typer(help="List, add and check devices.", rich_markup_mode=
 
 def latency(
     architectures: Annotated[
-        Path, typer.Argument(metavar="ARCHITECTURES", help="JSON file: one architecture or a list")
-    ],
+        Path | None, typer.Argument(metavar="ARCHITECTURES", help="JSON file: one architecture or a list")
+    ] = None,
     table: Annotated[
-        list[Path], typer.Option("--table", help="a latency table or a run directory; repeat for more devices")
-    ],
+        list[Path] | None,
+        typer.Option(
+            "--table",
+            help="a latency table, a calibration or a run directory; repeat for more devices. With --calibrate: tables of "
+            "known devices; those that come with the project if none",
+        ),
+    ] = None,
+    calibrate: Annotated[
+        int | None,
+        typer.Option(help="measure so many whole networks on --device, which has no table, and predict from them"),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="with --calibrate: where it runs; default local")] = None,
+    runtime: Annotated[str | None, typer.Option(help="with --calibrate: default onnxruntime")] = None,
+    precision: Annotated[str | None, typer.Option(help="with --calibrate: default fp32")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="with --calibrate: default 1")] = None,
+    validate: Annotated[
+        int | None, typer.Option(help="with --calibrate: measure so many more, only to judge the predictions")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="with --calibrate: its folder; default calibrations/DEVICE-RUNTIME-PRECISION"),
+    ] = None,
     as_json: AsJson = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="with --calibrate: print the plan, measure nothing")
+    ] = False,
 ) -> None:
-    """Predict the latency of one architecture, or of a file of them, on one or more devices, with 90 % intervals."""
+    """Predict the latency of one architecture, or of a file of them, on one or more devices, with 90 % intervals.
+
+    A device has a latency table (`nas profile`), or, cheaper and less exact, a calibration: `nas latency --device NAME
+    --calibrate 10` chooses ten whole networks, measures them there, and predicts from them and from tables of other devices.
+    """
+    from nas.errors import JobError
     from nas.latency.query import latency_rows, print_latency, read_architectures
 
+    if calibrate is not None:
+        from nas.latency.calibrate_command import CalibrationOptions, calibrate_and_answer
+
+        asked = read_architectures(architectures) if architectures is not None else []
+        options = CalibrationOptions(calibrate, validate, device, runtime, precision, threads, out, table or [])
+        calibrate_and_answer(options, asked, dry_run, as_json)
+        return
+    given = {"device": device, "runtime": runtime, "precision": precision, "threads": threads}
+    for name, value in {**given, "validate": validate, "out": out, "dry-run": dry_run or None}.items():
+        if value is not None:
+            raise JobError(f"--{name}: belongs to --calibrate; legal: --calibrate N with it, or a --table to ask alone")
+    if architectures is None:
+        raise JobError("ARCHITECTURES: is missing; legal: a JSON file with an architecture or a list of them")
+    if not table:
+        raise JobError(
+            "--table: is missing; legal: a latency table, a calibration or a run directory, or --calibrate N"
+        )
     rows = latency_rows(read_architectures(architectures), table)
     print_latency(rows, as_json, Console())
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from hardware.hosts import LOCAL, open_host
 from hardware.table import LatencyTable
 from nas.errors import JobError
+from nas.latency.calibration import Calibration, calibrated_rows, is_calibration
 from predictors import LatencyPredictor
 from search_spaces import Architecture, SearchSpace, cost
 from search_spaces.operators import get_operator
@@ -48,15 +49,23 @@ def tables_of(path: Path) -> dict[str, LatencyTable]:
         return {path.name: LatencyTable.load(path)}
     found = sorted(folder.parent for folder in (path / "tables").glob("*/header.json"))
     if not found:
-        raise JobError(f"--table: got {str(path)!r}; legal: a latency table (`nas profile`) or a run directory")
+        legal = "a latency table (`nas profile`), a calibration (`nas latency --calibrate`) or a run directory"
+        raise JobError(f"--table: got {str(path)!r}; legal: {legal}")
     return {folder.name: LatencyTable.load(folder) for folder in found}
 
 
 def latency_rows(architectures: Sequence[Architecture], tables: Sequence[Path]) -> list[dict[str, Any]]:
     """One row for each architecture and device: hash, device, runtime, latency_ms, low_ms and high_ms (90 %), mape of the
-    table on networks it had not seen, macs."""
+    table on networks it had not seen, macs.
+
+    Raises:
+        JobError: ``tables`` holds none, or one of another space; see `Calibration.predictor` for unfinished ones.
+    """
     rows = []
     for path in tables:
+        if is_calibration(path):
+            rows += calibrated_rows(architectures, Calibration.load(path))
+            continue
         for name, table in tables_of(path).items():
             predictors: dict[str, LatencyPredictor] = {}
             for architecture in architectures:

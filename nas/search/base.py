@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import JobError
+from predictors import Features, features_of
 from search_spaces.space import SearchSpace, row_keys
 
 Rows = NDArray[np.int16]
@@ -20,50 +21,85 @@ Scores = Callable[[Rows], Floats]  # (n, G) rows -> (n,) numbers
 
 @dataclass(frozen=True)
 class Problem:
-    """What every searcher knows before it starts.
+    """What every searcher knows before it starts. Every objective is to be minimised.
 
-    ``latency`` is cheap and vectorised: (n, G) rows -> (n,) ms. ``max_latency_ms`` is a hard limit on it: only
-    feasible rows are ever asked for. ``evaluations`` is the whole budget and ``population`` the usual batch, which
-    searchers may use to plan. ``start`` (k, G) are rows that are asked for first, where they are feasible.
+    Attributes:
+        space: what is searched.
+        evaluations: the whole budget, which searchers may use to plan.
+        population: how many are kept to breed from.
+        asked: names of the objectives that only an evaluation tells.
+        known: the other objectives by name, cheap and vectorised: (n, G) rows -> (n,), e.g. latencies from tables.
+        limits: hard limits on known objectives by name: only rows within all of them are ever asked for.
+        seed: of all that is random.
+        start: (k, G) rows that are asked for first, where they are feasible.
+        batch: rows asked for at once; the population if none.
+        encoding: features of rows for predictors; those that suit the space if none.
     """
 
     space: SearchSpace
-    latency: Scores
     evaluations: int
     population: int
-    max_latency_ms: float | None = None
+    asked: tuple[str, ...] = ("-quality",)
+    known: Mapping[str, Scores] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     start: Rows | None = None
+    batch: int | None = None
+    encoding: Features | None = None
 
     def __post_init__(self) -> None:
         for key in ("evaluations", "population"):
             value = getattr(self, key)
             if value < 1:
                 raise JobError(f"{key}: must be at least 1, got {value}")
-        if self.max_latency_ms is not None and not self.max_latency_ms > 0:
-            raise JobError(f"max_latency_ms: must be a positive number of milliseconds, got {self.max_latency_ms}")
+        if self.batch is not None and self.batch < 1:
+            raise JobError(f"batch: must be at least 1, got {self.batch}")
+        for name, limit in self.limits.items():
+            if name not in self.known:
+                raise JobError(f"limits: got {name!r}; legal: the known objectives {', '.join(self.known) or '(none)'}")
+            if not limit > 0:
+                raise JobError(f"max_{name}: must be a positive number, got {limit}")
 
-    def latency_ms(self, X: Rows) -> Floats:
-        """Latency (n,) of the rows in ms; JobError when the latency function answers with something else."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The objectives (m,): what is asked, then what is known."""
+        return (*self.asked, *self.known)
+
+    @property
+    def features(self) -> Features:
+        """Of rows, for predictors."""
+        return self.encoding or features_of(self.space)
+
+    def known_values(self, X: Rows) -> Floats:
+        """(n, k) the known objectives of rows (n, G); JobError when one answers with something else than numbers."""
+        return np.column_stack([np.zeros((len(X), 0)), *(self._value(name, X) for name in self.known)])
+
+    def excess(self, X: Rows) -> Floats:
+        """(n,) by how much of a limit rows (n, G) are over it, where that is most; 0 and less is feasible."""
+        over = [(self._value(name, X) - limit) / limit for name, limit in self.limits.items()]
+        return np.max(over, axis=0) if over else np.zeros(len(X))
+
+    def feasible(self, X: Rows) -> NDArray[np.bool_]:
+        """Mask (n,) of the rows within every limit."""
+        return np.asarray(self.excess(X) <= 0)
+
+    def _value(self, name: str, X: Rows) -> Floats:
         if len(X) == 0:
             return np.zeros(0)
-        ms = np.asarray(self.latency(X), dtype=np.float64)
-        if ms.shape != (len(X),) or not np.isfinite(ms).all():
+        values = np.asarray(self.known[name](X), dtype=np.float64)
+        if values.shape != (len(X),) or not np.isfinite(values).all():
             raise JobError(
-                f"latency: expected {len(X)} finite numbers, got shape {ms.shape} (or values that are not finite)"
+                f"{name}: expected {len(X)} finite numbers, got shape {values.shape} (or values that are not finite)"
             )
-        return ms
-
-    def feasible(self, latency_ms: Floats) -> NDArray[np.bool_]:
-        """Mask (n,) of the latencies within the limit."""
-        if self.max_latency_ms is None:
-            return np.ones(len(latency_ms), dtype=bool)
-        return latency_ms <= self.max_latency_ms
+        return values
 
 
 class Searcher(ABC):
     """Ask/tell searcher. Its behaviour is a function of the problem (with its seed) and of what it was told, nothing
     else: a search resumes by replaying the same asks and tells, and no searcher state is ever stored.
+
+    Attributes:
+        X: (n, G) rows told, in order. F: (n, m) their objectives. told: (n,) in which tell, from 0.
     """
 
     name: ClassVar[str]
@@ -74,8 +110,8 @@ class Searcher(ABC):
         self.rng = np.random.default_rng(problem.seed)
         self.seen: set[bytes] = set()  # keys of every row asked or told: none is asked again
         self.X: Rows = np.zeros((0, len(problem.space.choices)), dtype=np.int16)
-        self.quality: Floats = np.zeros(0)
-        self.latency_ms: Floats = np.zeros(0)
+        self.F: Floats = np.zeros((0, len(problem.names)))
+        self.told: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
 
     def ask(self, n: int) -> Rows:
         """At most ``n`` new feasible canonical rows (k, G), none asked or told before; empty: the space is exhausted"""
@@ -94,24 +130,18 @@ class Searcher(ABC):
         start = self.problem.start
         if start is None or len(start) == 0:
             return np.zeros((0, len(self.space.choices)), dtype=np.int16)
-        start = start[self.problem.feasible(self.problem.latency_ms(start))]
+        start = start[self.problem.feasible(start)]
         return start[[i for i, key in enumerate(row_keys(start)) if key not in self.seen]]
 
-    def tell(self, X: Rows, quality: Floats, latency_ms: Floats) -> None:
-        """Record evaluated rows (n, G) with their qualities (n,), of which more is better, and latencies (n,) in ms."""
-        quality, latency_ms = np.asarray(quality, dtype=np.float64), np.asarray(latency_ms, dtype=np.float64)
-        for key, values in (("quality", quality), ("latency_ms", latency_ms)):
-            if values.shape != (len(X),) or not np.isfinite(values).all():
-                raise JobError(f"{key}: expected {len(X)} finite numbers, one a row, got {values!r}")
+    def tell(self, X: Rows, F: Floats) -> None:
+        """Record evaluated rows (n, G) with all their objectives (n, m), what is asked first."""
+        F = np.asarray(F, dtype=np.float64)
+        if F.shape != (len(X), self.F.shape[1]) or not np.isfinite(F).all():
+            raise JobError(f"F: expected finite numbers of shape {(len(X), self.F.shape[1])}, got {F!r}")
         self.seen.update(row_keys(X))
         self.X = np.concatenate((self.X, X)).astype(np.int16)
-        self.quality = np.concatenate((self.quality, quality))
-        self.latency_ms = np.concatenate((self.latency_ms, latency_ms))
-
-    @property
-    def objectives(self) -> Floats:
-        """(told, 2): what is minimised, 1 - quality and latency in ms."""
-        return np.column_stack((1.0 - self.quality, self.latency_ms))
+        self.F = np.concatenate((self.F, F))
+        self.told = np.concatenate((self.told, np.full(len(X), self.told[-1] + 1 if len(self.told) else 0)))
 
     @abstractmethod
     def propose(self, n: int) -> Rows:

@@ -1,4 +1,4 @@
-"""Feasible candidates: rows within the latency limit that were never asked, from a bounded number of tries."""
+"""Feasible candidates: rows within the limits that were never asked, from a bounded number of tries."""
 
 from __future__ import annotations
 
@@ -13,33 +13,57 @@ from search_spaces.space import SearchSpace, row_keys
 SMALL = 2000  # a space of at most this many architectures is walked whole before a search gives up
 
 
+def check_limits(problem: Problem) -> Rows:
+    """A row (G,) within every limit of the problem.
+
+    Raises:
+        JobError: a bounded search finds none. It says how near each limit can be met: alone, and all of them together.
+    """
+    rng = np.random.default_rng(problem.seed)
+    for name, limit in problem.limits.items():
+        row, _ = check_feasible(problem.space, problem.known[name], limit, rng, f"max_{name}", name.endswith("_ms"))
+    if len(problem.limits) == 1:
+        return row
+    row, excess = minimise(problem.space, problem.excess, rng, stop_at=0.0)
+    if not excess <= 0:
+        met = dict(zip(problem.known, problem.known_values(row[None])[0], strict=True))
+        reached = ", ".join(f"{name} {met[name]:.4g} (you asked {limit:g})" for name, limit in problem.limits.items())
+        raise JobError(
+            f"limits: each can be met alone, but no architecture found meets all; the nearest one has {reached}: "
+            f"{excess:.2%} too much"
+        )
+    return row
+
+
 def check_feasible(
     space: SearchSpace,
-    latency: Scores,
-    max_ms: float,
+    score: Scores,
+    limit: float,
     rng: np.random.Generator,
     key: str = "max_latency_ms",
+    timed: bool = True,
 ) -> tuple[Rows, float]:
-    """A row (G,) of ``space`` that takes at most ``max_ms`` and its latency in ms.
+    """A row (G,) of ``space`` whose ``score``, in ms if ``timed``, is at most ``limit``, and that score.
 
-    JobError, naming ``key``, when even the smallest architecture that a bounded search finds takes longer.
+    JobError, naming ``key``, when even the smallest that a bounded search finds is larger.
     """
-    row, ms = minimise(space, latency, rng, stop_at=max_ms)
-    if not ms <= max_ms:
-        digits = max(3, len(str(int(ms))))
-        while digits < 16 and f"{ms:.{digits}g}" == f"{max_ms:.{digits}g}":  # enough to tell the two numbers apart
+    row, least = minimise(space, score, rng, stop_at=limit)
+    if not least <= limit:
+        digits = max(3, len(str(int(least))))
+        while digits < 16 and f"{least:.{digits}g}" == f"{limit:.{digits}g}":  # enough to tell the two numbers apart
             digits += 1
-        raise JobError(
-            f"{key}: the smallest architecture found takes {ms:.{digits}g} ms, you asked {max_ms:.{digits}g} ms"
-        )
-    return row, ms
+        found, asked = f"{least:.{digits}g}", f"{limit:.{digits}g}"
+        if timed:
+            raise JobError(f"{key}: the smallest architecture found takes {found} ms, you asked {asked} ms")
+        raise JobError(f"{key}: the smallest found is {found}, you asked {asked}")
+    return row, least
 
 
 def admit(problem: Problem, X: Rows, seen: set[bytes], n: int | None = None) -> Rows:
     """The first ``n`` (all by default) rows of ``X`` that are feasible, not in ``seen`` and not repeated."""
     if len(X) == 0:
         return X
-    X = X[problem.feasible(problem.latency_ms(X))]
+    X = X[problem.feasible(X)]
     first = {key: i for i, key in reversed(list(enumerate(row_keys(X)))) if key not in seen}
     return X[np.array(sorted(first.values()), dtype=np.int64)[:n]]
 
@@ -47,51 +71,49 @@ def admit(problem: Problem, X: Rows, seen: set[bytes], n: int | None = None) -> 
 def fresh(problem: Problem, n: int, seen: set[bytes], rng: np.random.Generator) -> Rows:
     """Up to ``n`` unique feasible random rows (k, G) that are not in ``seen``; fewer only where no more can be found.
 
-    In this order: draw uniformly and reject (ten draws of up to 8 n rows); repair what was too slow by mutation towards
-    lower latency; walk over the one-gene neighbours of known rows. JobError when nothing was ever feasible.
+    In this order: draw uniformly and reject (ten draws of up to 8 n rows); repair what was over a limit by mutation towards
+    it; walk over the one-gene neighbours of known rows. JobError when nothing was ever feasible.
     """
     taken = set(seen)
     found: list[Rows] = []
-    slow: list[Rows] = []
+    over: list[Rows] = []
     missing = n
     for attempt in range(10):
         drawn = problem.space.sample(missing if attempt == 0 else max(8 * missing, 64), rng)
         missing = _take(problem, drawn, taken, missing, found)
         if missing <= 0:
             return np.concatenate(found)
-        slow.append(drawn[~problem.feasible(problem.latency_ms(drawn))][: 2 * n])
-    missing = _take(problem, repair(problem, np.concatenate(slow)[: 4 * n], rng), taken, missing, found)
+        over.append(drawn[~problem.feasible(drawn)][: 2 * n])
+    missing = _take(problem, repair(problem, np.concatenate(over)[: 4 * n], rng), taken, missing, found)
     if missing > 0:
         _walk(problem, taken, missing, found, rng)
     if not found and not seen:
-        limit = np.inf if problem.max_latency_ms is None else problem.max_latency_ms
-        row, _ = check_feasible(problem.space, problem.latency_ms, limit, rng)
-        found.append(row[None])
+        found.append(check_limits(problem)[None])
     return np.concatenate(found) if found else np.zeros((0, len(problem.space.choices)), dtype=np.int16)
 
 
 def repair(problem: Problem, X: Rows, rng: np.random.Generator, steps: int = 40) -> Rows:
-    """The rows of ``X`` mutated until they are feasible (k, G); those still too slow after ``steps`` are dropped.
+    """The rows of ``X`` mutated until they are feasible (k, G); those still over a limit after ``steps`` are dropped.
 
-    Every step makes eight mutants of each slow row and keeps the fastest, if it is faster than the row.
+    Every step makes eight mutants of each such row and keeps the one nearest to the limits, if it is nearer than the row.
     """
     done: list[Rows] = [X[:0]]
-    ms = problem.latency_ms(X)
+    excess = problem.excess(X)
     for _ in range(steps):
-        good = problem.feasible(ms)
+        good = excess <= 0
         done.append(X[good])
-        X, ms = X[~good], ms[~good]
+        X, excess = X[~good], excess[~good]
         if len(X) == 0:
             break
         mutants = problem.space.mutate(np.repeat(X, 8, axis=0), rng)
-        mutant_ms = problem.latency_ms(mutants).reshape(len(X), 8)
-        best = np.argmin(mutant_ms, axis=1)
-        best_ms = mutant_ms[np.arange(len(X)), best]
-        better = best_ms < ms
+        found = problem.excess(mutants).reshape(len(X), 8)
+        best = np.argmin(found, axis=1)
+        least = found[np.arange(len(X)), best]
+        better = least < excess
         X = np.where(better[:, None], mutants[8 * np.arange(len(X)) + best], X)
-        ms = np.where(better, best_ms, ms)
+        excess = np.where(better, least, excess)
     else:
-        done.append(X[problem.feasible(ms)])
+        done.append(X[excess <= 0])
     return np.concatenate(done)
 
 

@@ -1,4 +1,4 @@
-"""`run_search`: one loop of ask, evaluate and tell, and its result."""
+"""`drive`: one loop of ask, evaluate and tell; `run_search`: that for a quality and a latency, and its result."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from nas.errors import JobError
 from nas.search import pareto
-from nas.search.base import Floats, Problem, Rows, Scores, get_searcher
-from nas.search.candidates import check_feasible
+from nas.search.base import Floats, Problem, Rows, Scores, Searcher, get_searcher
+from nas.search.candidates import check_limits
 from search_spaces.space import SearchSpace
 
 
@@ -54,6 +54,43 @@ class SearchResult:
         return pareto.hypervolume_curve(self.objectives, _minimised(reference))
 
 
+def drive(
+    problem: Problem,
+    searcher: str,
+    evaluate: Scores,
+    progress: Callable[[int, int], None] | None = None,
+) -> Searcher:
+    """The one loop of every search: ask, evaluate, tell, until the budget is spent or the space has no more.
+
+    ``evaluate`` maps new rows (n, G) to the asked objectives, (n,) or (n, a), to be minimised; it is expensive and never
+    sees a row twice. ``progress`` is called with (done, evaluations) after each batch. The searcher that comes back holds
+    all that it was told.
+
+    Raises:
+        JobError: an unknown searcher, limits that no architecture found meets, or an ``evaluate`` or known objective that
+            answers with something else than one finite number a row and objective.
+    """
+    search = get_searcher(searcher)(problem)
+    if problem.limits:
+        check_limits(problem)
+    batch = problem.batch or problem.population
+    while len(search.X) < problem.evaluations:
+        X = search.ask(min(batch, problem.evaluations - len(search.X)))
+        if len(X) == 0:
+            break
+        values = np.asarray(evaluate(X), dtype=np.float64)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.shape != (len(X), len(problem.asked)) or not np.isfinite(values).all():
+            raise JobError(
+                f"evaluate: expected finite numbers, {len(X)} rows of {len(problem.asked)}, got shape {values.shape} "
+                "(or values that are not finite)"
+            )
+        search.tell(X, np.column_stack((values, problem.known_values(X))))
+        if progress is not None:
+            progress(len(search.X), problem.evaluations)
+    return search
+
+
 def run_search(
     space: SearchSpace,
     searcher: str,
@@ -69,38 +106,17 @@ def run_search(
 ) -> SearchResult:
     """Search ``space`` for high quality at low latency.
 
-    ``evaluate`` maps new rows (n, G) to qualities (n,), of which more is better; it is expensive and never sees a row
-    twice. ``latency`` maps rows to ms; it is cheap. ``evaluations`` counts unique architectures, asked for in batches of
-    ``population``, those of ``start`` first. The search ends early when the space has no more. ``progress`` is called
-    with (done, evaluations) after each batch.
+    ``evaluate`` maps new rows (n, G) to qualities (n,), of which more is better; ``latency`` maps rows to ms; it is cheap.
+    ``evaluations`` counts unique architectures, asked for in batches of ``population``, those of ``start`` first. See
+    `drive` for the rest.
 
     A search is resumed by running it again with an ``evaluate`` that answers from a cache: it is a function of its
     arguments.
-
-    Raises JobError for an unknown searcher, a budget below 1, a ``max_latency_ms`` that no architecture found can
-    meet, and for an ``evaluate`` or ``latency`` that does not answer with one finite number a row.
     """
-    problem = Problem(space, latency, evaluations, population, max_latency_ms, seed, start)
-    search = get_searcher(searcher)(problem)
-    if max_latency_ms is not None:
-        check_feasible(space, problem.latency_ms, max_latency_ms, np.random.default_rng(seed))
-    generation: list[int] = []
-    batch = 0
-    while len(search.X) < evaluations:
-        X = search.ask(min(population, evaluations - len(search.X)))
-        if len(X) == 0:
-            break
-        quality = np.asarray(evaluate(X), dtype=np.float64)
-        if quality.shape != (len(X),) or not np.isfinite(quality).all():
-            raise JobError(f"evaluate: expected {len(X)} finite numbers, one a row, got {quality!r}")
-        search.tell(X, quality, problem.latency_ms(X))
-        generation += [batch] * len(X)
-        batch += 1
-        if progress is not None:
-            progress(len(search.X), evaluations)
-    return SearchResult(
-        space, search.X, search.quality, search.latency_ms, np.array(generation, dtype=np.int64), searcher, seed
-    )
+    limits = {} if max_latency_ms is None else {"latency_ms": max_latency_ms}
+    problem = Problem(space, evaluations, population, ("-quality",), {"latency_ms": latency}, limits, seed, start)
+    search = drive(problem, searcher, lambda X: -np.asarray(evaluate(X), dtype=np.float64), progress)
+    return SearchResult(space, search.X, -search.F[:, 0], search.F[:, 1], search.told, searcher, seed)
 
 
 def _minimised(reference: Sequence[float]) -> tuple[float, float]:

@@ -16,23 +16,15 @@ from nas.search.candidates import admit, fresh, repair
 from search_spaces.space import SearchSpace, row_keys
 
 
-def tournament(F: Floats, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Indices (n,) of parents: of two random points the one of lower rank wins, then the lonelier one."""
-    place = np.empty(len(F), dtype=np.int64)
-    place[pareto.order(F)] = np.arange(len(F))
-    pairs = rng.integers(len(F), size=(n, 2))
-    return pairs[np.arange(n), np.argmin(place[pairs], axis=1)]
-
-
-def offspring(space: SearchSpace, X: Rows, F: Floats, n: int, rng: np.random.Generator) -> Rows:
-    """Children (n, G) of population ``X`` with objectives ``F``: tournament, uniform crossover (0.9), mutation."""
-    first, second = X[tournament(F, n, rng)], X[tournament(F, n, rng)]
-    children = np.where(rng.random((n, 1)) < 0.9, space.crossover(first, second, rng), first)
+def offspring(space: SearchSpace, X: Rows, n: int, rng: np.random.Generator) -> Rows:
+    """Children (n, G) of population ``X``, best first: binary tournament, uniform crossover (0.9), mutation."""
+    parents = X[rng.integers(len(X), size=(2, n, 2)).min(axis=2)]  # of two at random the better one
+    children = np.where(rng.random((n, 1)) < 0.9, space.crossover(parents[0], parents[1], rng), parents[0])
     return space.mutate(children, rng)
 
 
 def survivors(F: Floats, n: int) -> NDArray[np.int64]:
-    """Indices of the ``n`` best points by rank and crowding distance: the elitist survival."""
+    """Indices of the ``n`` best points by rank and crowding distance, best first: the elitist survival."""
     return pareto.order(F)[:n]
 
 
@@ -52,8 +44,10 @@ def evolve(
     seen = set(row_keys(X))
     F = objectives(X)
     all_X, all_F = [X], [F]
+    best = survivors(F, population)
+    X, F = X[best], F[best]
     for _ in range(generations):
-        children = admit(problem, offspring(problem.space, X, F, population, rng), seen)
+        children = admit(problem, offspring(problem.space, X, population, rng), seen)
         if len(children) == 0:
             continue
         seen.update(row_keys(children))
@@ -68,27 +62,28 @@ def evolve(
 
 @register
 class NSGA2(Searcher):
-    """The first batch is random, every later one the offspring of the best ``population`` rows told so far."""
+    """The first ``population`` rows are random, every later one is offspring of the best ``population`` told so far."""
 
     name = "nsga2"
+    survive = staticmethod(survivors)
 
     def propose(self, n: int) -> Rows:
         """Up to ``n`` unseen feasible rows."""
-        if len(self.X) == 0:
+        if len(self.X) < min(self.problem.population, self.problem.evaluations):
             return fresh(self.problem, n, self.seen, self.rng)
-        keep = survivors(self.objectives, self.problem.population)
-        return breed(self.problem, self.X[keep], self.objectives[keep], n, self.seen, self.rng)
+        keep = self.survive(self.F, self.problem.population)
+        return breed(self.problem, self.X[keep], n, self.seen, self.rng)
 
 
-def breed(problem: Problem, X: Rows, F: Floats, n: int, seen: set[bytes], rng: np.random.Generator) -> Rows:
-    """Up to ``n`` unseen feasible children of ``X``; after ten rounds repaired children, then random rows."""
+def breed(problem: Problem, X: Rows, n: int, seen: set[bytes], rng: np.random.Generator) -> Rows:
+    """Up to ``n`` unseen feasible children of ``X``, best first; after ten rounds repaired children, then random rows."""
     taken = set(seen)
     found = [X[:0]]
     missing = n
     children = X[:0]
     for attempt in range(11):
         if attempt < 10:
-            children = offspring(problem.space, X, F, n, rng)
+            children = offspring(problem.space, X, n, rng)
             new = admit(problem, children, taken, missing)
         else:
             new = admit(problem, repair(problem, children, rng), taken, missing)

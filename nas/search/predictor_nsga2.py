@@ -1,85 +1,116 @@
-"""Predictor-guided NSGA-II: evolve on predicted quality, evaluate the predicted front, learn, repeat.
+"""Predictor-guided NSGA-II: evolve on predictions, evaluate what promises most, learn, repeat.
 
-Sources: Lu et al., "NSGANetV2: evolutionary multi-objective surrogate-assisted NAS", 2020 (rounds of surrogate NSGA-II
-and the choice of a spread subset of its front); the infill of uncertain rows follows the exploration term of upper
-confidence bounds.
+Sources: Lu et al., "NSGANetV2: evolutionary multi-objective surrogate-assisted NAS", 2020 (rounds of surrogate NSGA-II);
+the batch is chosen by expected hypervolume improvement (see `nas.search.acquisition`), which weighs what is predicted with
+how uncertain it is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
 from nas.search import pareto
-from nas.search.base import Floats, Rows, Searcher, register
+from nas.search.acquisition import choose_batch
+from nas.search.base import Floats, Problem, Rows, Searcher, register
 from nas.search.candidates import admit, fresh, spread
 from nas.search.nsga2 import breed, evolve, survivors
-from predictors import AccuracyPredictor, features_of
+from predictors import AccuracyPredictor
+from predictors.process import Kernel, ProcessPredictor
 from search_spaces.space import row_keys
 
-EXPLORE = 0.5  # weight of the predictor's standard deviation in the quality that the inner search maximises
+FIRST = 10  # rows told before anything is predicted
+EXPLORE = 0.5  # standard deviations below the mean that the inner search minimises
 GENERATIONS = 25
 INNER_POPULATION = 100
-UNCERTAIN = 0.2  # share of a batch that goes to the least certain rows near the predicted front
+ROUNDS = 40  # of fits, up to which the slower and better predictor is worth its seconds
+GROWTH = 1.1  # of the rows told, after which the process chooses its kernel anew
+NEAR = 400  # visited rows, the best by predicted rank, among which the batch is chosen
 
 
 @register
 class PredictorNSGA2(Searcher):
-    """A first sample (random and spread over latency), then a round of fit, inner NSGA-II and choice for every ask."""
+    """A first sample (random, and spread over known objectives), then fit, inner NSGA-II and choice for every ask."""
 
     name = "predictor-nsga2"
 
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self._kernels: dict[int, tuple[int, Kernel]] = {}  # of each asked objective, and from how many rows
+
     def propose(self, n: int) -> Rows:
         """Up to ``n`` unseen feasible rows."""
-        first = max(min(self.problem.population, self.problem.evaluations // 2), 8)
-        if len(self.X) < first:
+        if len(self.X) < FIRST:
             return self._first_sample(n)
-        predictor = AccuracyPredictor(features_of(self.space), seed=self.problem.seed).fit(self.X, self.quality)
+        predictors = [self._fitted(column) for column in range(len(self.problem.asked))]
+
+        def guess(X: Rows) -> tuple[Floats, Floats]:
+            found = [predict(X) for predict in predictors]
+            known = self.problem.known_values(X)
+            mean = np.column_stack((*(-mean for mean, _ in found), known))
+            return mean, np.column_stack((*(std for _, std in found), np.zeros_like(known)))
 
         def objectives(X: Rows) -> Floats:
-            mean, std = predictor.predict(X)
-            return np.column_stack((1.0 - mean - EXPLORE * std, self.problem.latency_ms(X)))
+            mean, std = guess(X)
+            return mean - EXPLORE * std
 
-        start = self._start()
         rows, F = evolve(
-            self.problem, start, objectives, self.rng, population=INNER_POPULATION, generations=GENERATIONS
+            self.problem, self._start(), objectives, self.rng, population=INNER_POPULATION, generations=GENERATIONS
         )
         unseen = np.array([key not in self.seen for key in row_keys(rows)], dtype=bool)
-        rows, F = rows[unseen], F[unseen]
-        chosen = self._choose(rows, F, predictor, n)
+        rows = rows[unseen][pareto.order(F[unseen])[:NEAR]]
+        chosen = rows
+        if len(rows) > n:
+            mean, std = guess(rows)
+            told = self._scaled(self.F)
+            front = told[pareto.non_dominated(told)]
+            reference = told.max(axis=0) + 0.1 * np.ptp(told, axis=0) + 1e-12
+            chosen = rows[choose_batch(self._scaled(mean), std, front, reference, n)]
         missing = n - len(chosen)
         if missing > 0:
             seen = self.seen | set(row_keys(chosen))
-            keep = survivors(self.objectives, self.problem.population)
-            more = breed(self.problem, self.X[keep], self.objectives[keep], missing, seen, self.rng)
+            keep = survivors(self.F, self.problem.population)
+            more = breed(self.problem, self.X[keep], missing, seen, self.rng)
             chosen = np.concatenate((chosen, more))
         return chosen
 
+    def _fitted(self, column: int) -> Callable[[Rows], tuple[Floats, Floats]]:
+        """Mean and standard deviation of rows in an asked objective, negated, from all told."""
+        batch = self.problem.batch or self.problem.population
+        scores = -self.F[:, column]
+        if self.problem.evaluations <= ROUNDS * batch:
+            return AccuracyPredictor(self.problem.features, self.problem.seed).fit(self.X, scores).predict
+        count, kernel = self._kernels.get(column, (0, None))
+        renewed = len(self.X) > GROWTH * count
+        predictor = ProcessPredictor(self.problem.features, None if renewed else kernel).fit(self.X, scores)
+        if renewed:
+            self._kernels[column] = len(self.X), predictor.kernel
+        return partial(predictor.predict, noise=False)
+
+    def _scaled(self, F: Floats) -> Floats:
+        """Objectives (n, m) with positive known ones as logarithms: a tenth less latency is worth the same to all."""
+        asked = len(self.problem.asked)
+        positive = (self.F[:, asked:] > 0).all(axis=0)
+        known = F[:, asked:]
+        return np.column_stack((F[:, :asked], np.where(positive, np.log(np.where(positive, known, 1.0)), known)))
+
     def _first_sample(self, n: int) -> Rows:
-        """Half uniform, half spread over the latency of a larger sample with its smallest and largest relatives."""
+        """Half uniform, half spread over the first known objective of a larger sample with its smallest and largest
+        relatives; all uniform where nothing is known."""
+        if not self.problem.known:
+            return fresh(self.problem, n, self.seen, self.rng)
         random = fresh(self.problem, (n + 1) // 2, self.seen, self.rng)
         pool = fresh(self.problem, 10 * n, self.seen | set(row_keys(random)), self.rng)
         pool = np.concatenate((pool, self.space.smallest(pool[: 2 * n]), self.space.largest(pool[: 2 * n])))
         pool = admit(self.problem, pool, self.seen | set(row_keys(random)))
-        even = pool[spread(np.log(np.maximum(self.problem.latency_ms(pool), 1e-9)), n - len(random))]
-        return np.concatenate((random, even))
+        known = self.problem.known_values(pool)[:, 0]
+        return np.concatenate((random, pool[spread(np.log(np.maximum(known, 1e-9)), n - len(random))]))
 
     def _start(self) -> Rows:
         """Where the inner search starts: the best rows told, and random ones that keep it from narrowing."""
-        best = self.X[survivors(self.objectives, INNER_POPULATION // 2)]
-        best = best[self.problem.feasible(self.problem.latency_ms(best))]
+        best = self.X[survivors(self.F, INNER_POPULATION // 2)]
+        best = best[self.problem.feasible(best)]
         random = fresh(self.problem, INNER_POPULATION - len(best), set(row_keys(best)), self.rng)
         return np.concatenate((best, random))
-
-    def _choose(self, X: Rows, F: Floats, predictor: AccuracyPredictor, n: int) -> Rows:
-        """``n`` of the visited rows: a spread over the predicted front, and the least certain ones near it."""
-        if len(X) <= n:
-            return X
-        rank = pareto.ranks(np.concatenate((F, self.objectives)))[: len(X)]  # what was told may dominate a prediction
-        near = np.lexsort((-pareto.crowding_distance(F, rank), rank))[: 4 * n]
-        uncertain = min(round(UNCERTAIN * n), n - 1)
-        front = near[: max(int((rank[near] == rank[near[0]]).sum()), n - uncertain)]
-        picked = front[spread(np.log(np.maximum(F[front, 1], 1e-9)), n - uncertain)]
-        rest = near[~np.isin(near, picked)]
-        _, std = predictor.predict(X[rest])
-        infill = rest[np.argsort(-std, kind="stable")[: n - len(picked)]]
-        return X[np.concatenate((picked, infill))]

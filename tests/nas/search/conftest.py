@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
+from nas.search import Problem
 from predictors.features import work
 from search_spaces.space import SearchSpace
 from search_spaces.spaces import make_space
@@ -20,6 +22,13 @@ class Known:
     space: SearchSpace
     accuracy: Callable[[np.ndarray], np.ndarray]
     latency: Callable[[np.ndarray], np.ndarray]
+
+
+def problem_of(known: Known, limit: float | None = None, **changes: Any) -> Problem:
+    """Its accuracy asked, its latency known and limited."""
+    limits = {} if limit is None else {"latency_ms": limit}
+    arguments = {"evaluations": 10, "population": 5, "limits": limits} | changes
+    return Problem(known.space, known={"latency_ms": known.latency}, **arguments)
 
 
 @pytest.fixture(scope="session")

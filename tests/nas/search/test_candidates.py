@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.errors import JobError
-from nas.search import Problem, check_feasible
+from nas.search import check_feasible
 from nas.search.candidates import admit, fresh, repair, spread
 from search_spaces.space import SearchSpace, row_keys
+
+from .conftest import Known, problem_of
 
 
 def every_row(space: SearchSpace) -> np.ndarray:
@@ -47,7 +49,7 @@ def test_two_numbers_that_differ_little_are_told_apart(known: Any, few: SearchSp
 
 
 def test_fresh_rows_empty_a_small_space_exactly(known: Any, few: SearchSpace) -> None:
-    problem = Problem(few, known.latency, evaluations=10, population=5)
+    problem = problem_of(Known(few, known.accuracy, known.latency))
     rng = np.random.default_rng(2)
     rows = fresh(problem, 100, set(), rng)
     assert sorted(row_keys(rows)) == sorted(row_keys(every_row(few)))
@@ -55,7 +57,7 @@ def test_fresh_rows_empty_a_small_space_exactly(known: Any, few: SearchSpace) ->
 
 
 def test_repair_makes_slow_rows_feasible_and_keeps_feasible_ones(known: Any) -> None:
-    problem = Problem(known.space, known.latency, evaluations=10, population=5, max_latency_ms=1.0)
+    problem = problem_of(known, 1.0)
     rows = known.space.sample(50, np.random.default_rng(3))
     good = known.latency(rows) <= 1.0
     repaired = repair(problem, rows, np.random.default_rng(4))
@@ -67,7 +69,7 @@ def test_repair_makes_slow_rows_feasible_and_keeps_feasible_ones(known: Any) -> 
 def test_admit_keeps_order_and_drops_repeats_seen_and_slow(known: Any) -> None:
     rows = known.space.sample(40, np.random.default_rng(5))
     limit = float(np.median(known.latency(rows)))
-    problem = Problem(known.space, known.latency, evaluations=10, population=5, max_latency_ms=limit)
+    problem = problem_of(known, limit)
     seen = set(row_keys(rows[:5]))
     twice = np.concatenate((rows, rows[::-1]))
     expected = [row for row, ms in zip(rows[5:], known.latency(rows[5:]), strict=True) if ms <= limit]

@@ -1,0 +1,173 @@
+"""Any searcher on any table of architectures: what it finds for so many queries, against the whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nas.bench.outside_searchers import OUTSIDE, outside_search
+from nas.bench.table_space import Floats, TableFeatures, TableSpace, table_space
+from nas.bench.tabular import Tabular
+from nas.errors import JobError
+from nas.progress import Progress
+from nas.search import Problem, drive, pareto, searcher_names
+from predictors.encoding import Features
+
+
+@dataclass(frozen=True)
+class SearchTask:
+    """What is searched for.
+
+    Attributes:
+        maximize, minimize: columns that a query tells; at least one.
+        report: the column that judges the row with the best query, where there is one objective (itself if none).
+        budgets: queries, ascending: one search to the largest is read at each of them.
+        population: of those that breed. batch: rows asked for at once.
+    """
+
+    maximize: tuple[str, ...]
+    minimize: tuple[str, ...]
+    report: str | None
+    budgets: tuple[int, ...]
+    population: int = 20
+    batch: int = 5
+
+    @property
+    def objectives(self) -> int:
+        """How many."""
+        return len(self.maximize) + len(self.minimize)
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A table ready to be searched: the objectives F (rows, m) of its rows, all minimised, and what is reported (rows,)."""
+
+    space: TableSpace
+    F: Floats
+    report: Floats
+    features: Features
+
+
+def arena(table: Tabular, task: SearchTask) -> Arena:
+    """Reads the task's columns. JobError names what is illegal."""
+    if task.objectives == 0:
+        raise JobError("--maximize: is missing; legal: columns to maximize here, or to minimize in --minimize")
+    if task.report is not None and task.objectives > 1:
+        raise JobError("--report: is for one objective; with more, the missing share of the hypervolume is reported")
+    columns = [-table.values(column, "--maximize") for column in task.maximize]
+    columns += [table.values(column, "--minimize") for column in task.minimize]
+    judge = table.values(task.report, "--report") if task.report else np.abs(columns[0]) if columns else None
+    if task.report is None and task.objectives == 1:
+        judge = table.values((*task.maximize, *task.minimize)[0], "--report")
+    assert judge is not None
+    names = [f"gene{i}" for i in range(table.codes.shape[1])]
+    space, values = table_space("table", names, table.codes, np.column_stack((*columns, judge)))
+    if max(task.budgets) > len(values):
+        raise JobError(f"--budget: got {max(task.budgets)}; legal: at most the {len(values)} rows of the table")
+    return Arena(space, values[:, :-1], values[:, -1], TableFeatures(table.features, space))
+
+
+def bench_search(
+    table: Tabular, task: SearchTask, searchers: Sequence[str], seeds: int, workers: int, progress: Progress
+) -> pd.DataFrame:
+    """A row for each searcher and budget, mean and standard deviation over the seeds.
+
+    With one objective: report, of the row that was best by what the queries told, and best, what these told. With more:
+    missing_hypervolume, the share of the hypervolume of the whole table that the queried rows do not reach; every objective
+    is scaled to [0, 1] over the table, and the worst corner is the reference. Queries of one row twice count once.
+
+    Raises:
+        JobError: a column, searcher or budget is illegal.
+    """
+    legal = [*searcher_names(), *OUTSIDE]
+    for name in searchers:
+        if name not in legal:
+            raise JobError(f"--searchers: got {name!r}; legal: {', '.join(legal)}")
+        if name in OUTSIDE:
+            OUTSIDE[name].require()
+    field = arena(table, task)
+    jobs = [(name, seed) for seed in range(seeds) for name in searchers]
+    advance = progress.task("search", len(jobs))
+    found = []
+    for done, rows in enumerate(_spread(field, task, jobs, workers)):
+        found += rows
+        advance(done + 1)
+    frame = pd.DataFrame(found)
+    figures = [name for name in frame.columns if name not in ("searcher", "budget", "seed")]
+    rows = []
+    for name in searchers:
+        for budget in task.budgets:
+            part = frame[(frame["searcher"] == name) & (frame["budget"] == budget)]
+            row: dict[str, Any] = {"searcher": name, "budget": budget, "seeds": seeds}
+            for figure in figures:
+                row |= {f"{figure}_mean": part[figure].mean(), f"{figure}_std": part[figure].std(ddof=0)}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def one_search(field: Arena, task: SearchTask, searcher: str, seed: int) -> list[dict[str, Any]]:
+    """The figures of one search at each budget."""
+    if searcher in OUTSIDE:
+        places = outside_search(searcher, field.space, field.F, max(task.budgets), task.population, seed)
+    else:
+        problem = Problem(
+            field.space,
+            max(task.budgets),
+            task.population,
+            tuple(f"objective{i}" for i in range(task.objectives)),
+            seed=seed,
+            batch=task.batch,
+            encoding=field.features,
+        )
+        places = field.space.place(drive(problem, searcher, lambda X: field.F[field.space.place(X)]).X)
+    if task.objectives > 1:
+        curve = _missing(field.F, places)
+        figures = {"missing_hypervolume": curve}
+    else:
+        told = field.F[places, 0]
+        best = places[np.array([int(np.argmin(told[: i + 1])) for i in range(len(told))])]
+        sign = -1.0 if task.maximize else 1.0
+        figures = {"report": field.report[best], "best": sign * field.F[best, 0]}
+    return [
+        {"searcher": searcher, "budget": budget, "seed": seed}
+        | {name: float(values[min(budget, len(values)) - 1]) for name, values in figures.items()}
+        for budget in task.budgets
+    ]
+
+
+def _missing(F: Floats, places: np.ndarray) -> Floats:
+    """(n,) share of the whole hypervolume that the first 1, 2, ... rows queried do not reach."""
+    low, spread = F.min(axis=0), np.ptp(F, axis=0)
+    scaled = (F - low) / np.where(spread > 0, spread, 1.0)
+    corner = np.ones(F.shape[1])
+    return 1.0 - pareto.hypervolume_curve(scaled[places], corner) / pareto.hypervolume(scaled, corner)
+
+
+def _spread(
+    field: Arena, task: SearchTask, jobs: list[tuple[str, int]], workers: int
+) -> Iterator[list[dict[str, Any]]]:
+    """The searches, in ``workers`` processes, as they end."""
+    if min(workers, len(jobs)) == 1:
+        yield from (one_search(field, task, name, seed) for name, seed in jobs)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn"), _start, (field, task)) as pool:
+        for future in as_completed([pool.submit(_one, *job) for job in jobs]):
+            yield future.result()
+
+
+_field: tuple[Arena, SearchTask]  # of a worker process: set once, when it starts
+
+
+def _start(field: Arena, task: SearchTask) -> None:
+    global _field
+    _field = field, task
+
+
+def _one(searcher: str, seed: int) -> list[dict[str, Any]]:
+    return one_search(*_field, searcher, seed)

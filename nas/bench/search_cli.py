@@ -1,0 +1,78 @@
+"""`nas bench search` and `nas bench engine`: searchers on a table of the user's, and the speed of the engine."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas.bench.predictors_cli import AsJson, Out, SpaceName, TableFile, numbers, words, write_rows
+from nas.progress import Terminal
+
+
+def search(
+    table: TableFile,
+    maximize: Annotated[str | None, typer.Option(help="columns that a query tells and that are to grow")] = None,
+    minimize: Annotated[str | None, typer.Option(help="columns that a query tells and that are to shrink")] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(help="with one objective: the column that judges what was found, e.g. test beside validation"),
+    ] = None,
+    genes: Annotated[str | None, typer.Option(help="the table's columns of choices, e.g. e01,e02,e12")] = None,
+    space: SpaceName = None,
+    budget: Annotated[str, typer.Option(help="queries; one search to the largest is read at each")] = "50,100,200,500",
+    seeds: Annotated[int, typer.Option(min=1, help="searches of each searcher")] = 20,
+    searchers: Annotated[
+        str, typer.Option(help="names, also pymoo-nsga2, optuna-nsga2 and optuna-tpe where these are installed")
+    ] = "random,regularised-evolution,local-search,nsga2,predictor-nsga2",
+    population: Annotated[int, typer.Option(min=2, help="rows that breed")] = 20,
+    batch: Annotated[int, typer.Option(min=1, help="rows asked for at once")] = 5,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; one a core if none")] = None,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """What searchers find on a table for so many queries: of one objective, or of the hypervolume of several."""
+    from nas.bench.search import SearchTask, bench_search
+    from nas.bench.tabular import read_tabular
+
+    budgets = numbers(budget, "--budget", 1)
+    task = SearchTask(tuple(words(maximize)), tuple(words(minimize)), report, tuple(budgets), population, batch)
+    read = read_tabular(table, words(genes), space, "--genes")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with Terminal(Console(stderr=True)) as progress:
+        rows = bench_search(read, task, words(searchers), seeds, workers or cores, progress)
+    write_rows(rows, out)
+    if as_json:
+        print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+        return
+    figures = [name.removesuffix("_mean") for name in rows.columns if name.endswith("_mean")]
+    shown = Table("searcher", "budget", *figures)
+    for row in rows.to_dict("records"):
+        values = [f"{row[f'{name}_mean']:.5g} ({row[f'{name}_std']:.2g})" for name in figures]
+        shown.add_row(row["searcher"], str(row["budget"]), *values)
+    Console().print(shown)
+
+
+def engine(
+    genes: Annotated[int, typer.Option(min=2, help="of a space of independent genes")] = 40,
+    choices: Annotated[int, typer.Option(min=2, help="values of each gene")] = 6,
+    population: Annotated[int, typer.Option(min=2, help="of NSGA-II")] = 1000,
+    generations: Annotated[int, typer.Option(min=1, help="of one NSGA-II")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="of the random draws")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Candidates a second, on one thread: scoring two additive objectives, and the whole NSGA-II loop."""
+    from nas.bench.engine import bench_engine
+
+    found = bench_engine(genes, choices, population, generations, seed)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    shown = Table("figure", "value")
+    for name, value in found.items():
+        shown.add_row(name, f"{value:,.0f}")
+    Console().print(shown)

@@ -1,0 +1,144 @@
+"""Latency on a device that has no table, from a few whole networks measured there and the tables of other devices."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau, spearmanr
+
+from predictors.ceiling import COVERED
+from predictors.encoding import features_of
+from predictors.errors import PredictorError
+from predictors.latency import LatencyPrediction, LatencyPredictor
+from predictors.sources import TableSources
+from predictors.transfer import TransferPredictor
+from search_spaces.architecture import Architecture
+from search_spaces.errors import SpaceError
+from search_spaces.space import SearchSpace, row_keys
+
+if TYPE_CHECKING:
+    from hardware.table import LatencyTable
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int16]
+REFERENCE = 400
+FEWEST = 3  # measurements that a fit needs
+
+
+class CalibratedPredictor:
+    """Few-shot transfer (see `TransferPredictor`) from latency tables, asked like a `LatencyPredictor`.
+
+    The whole networks that the known tables hold are what the ways of transfer are rehearsed on. Deterministic: the same
+    tables and measurements give the same predictions.
+
+    Args:
+        space: whose architectures are asked about.
+        tables: of the known devices, at least one.
+
+    Raises:
+        PredictorError: there is no table; one is stale, or lacks an operator of the space.
+    """
+
+    def __init__(self, space: SearchSpace, tables: Sequence[LatencyTable]) -> None:
+        if not tables:
+            raise PredictorError("tables: got none; legal: latency tables of one or more known devices")
+        self._space = space
+        sources = TableSources([LatencyPredictor(space, table) for table in tables])
+        reference = space.sample(REFERENCE, np.random.default_rng(0))
+        rehearsal = measured_networks(space, tables)
+        self._transfer = TransferPredictor(
+            sources, features_of(space), reference, rehearsal if len(rehearsal[0]) else None
+        )
+
+    def choose(self, rows: Rows, count: int, measured: Rows | None = None) -> NDArray[np.int64]:
+        """Which ``count`` of rows (n, G) to measure, best first, where ``measured`` (m, G) are known by then."""
+        return self._transfer.choose(rows, count, measured)
+
+    def fit(self, rows: Rows, ms: Floats) -> CalibratedPredictor:
+        """Learn from rows (n, G) measured on the new device, ms (n,), n >= `FEWEST`. PredictorError otherwise."""
+        self._rows, self._ms = rows, np.asarray(ms, dtype=np.float64)
+        self._transfer.fit(self._rows, self._ms)
+        return self
+
+    def predict(self, X: Rows) -> LatencyPrediction:
+        """Latencies of canonical rows (n, G), vectorised, with their 90 % intervals. PredictorError before `fit`."""
+        mean, std = self._transfer.predict(X)
+        return LatencyPrediction(*(np.exp(mean + side * COVERED * std) for side in (0.0, -1.0, 1.0)))
+
+    def predict_one(self, architecture: Architecture) -> LatencyPrediction:
+        """Latency of one architecture, as floats. PredictorError where the space has no such network."""
+        found = self.predict(self._space.matrix([moved(architecture, self._space)]))
+        return LatencyPrediction(float(found.mean_ms[0]), float(found.low_ms[0]), float(found.high_ms[0]))
+
+    def judge(self, rows: Rows, ms: Floats) -> dict[str, Any]:
+        """Errors on networks that were not fitted to: rows (n, G) and ms (n,); see `errors_of`."""
+        return errors_of(self.predict(rows), ms)
+
+    def left_out(self) -> dict[str, Any]:
+        """Errors on the measurements themselves, each left out of a fit to the others; see `errors_of`. All are None where
+        the others would be too few."""
+        parts = []
+        for out in range(len(self._ms) if len(self._ms) > FEWEST else 0):
+            others = np.arange(len(self._ms)) != out
+            again = copy.copy(self)
+            again._transfer = copy.copy(self._transfer)
+            found = again.fit(self._rows[others], self._ms[others]).predict(self._rows[[out]])
+            parts.append((found.mean_ms[0], found.low_ms[0], found.high_ms[0]))
+        return errors_of(LatencyPrediction(*np.array(parts).reshape(-1, 3).T), self._ms[: len(parts)])
+
+
+def errors_of(found: LatencyPrediction, ms: Floats) -> dict[str, Any]:
+    """mape, within_5, within_10 (fractions), spearman, kendall, coverage_90 of predictions of ms (n,), and networks: n.
+
+    None where they are too few to say.
+    """
+    result: dict[str, Any] = dict.fromkeys(("mape", "within_5", "within_10", "spearman", "kendall", "coverage_90"))
+    result["networks"] = len(ms)
+    if len(ms) == 0:
+        return result
+    relative = np.abs(found.mean_ms / ms - 1.0)
+    result["mape"] = float(relative.mean())
+    result["within_5"], result["within_10"] = (float((relative <= limit).mean()) for limit in (0.05, 0.1))
+    if len(ms) > 2 and np.ptp(ms) > 0 and np.ptp(found.mean_ms) > 0:
+        result["spearman"] = float(spearmanr(found.mean_ms, ms)[0])
+        result["kendall"] = float(kendalltau(found.mean_ms, ms)[0])
+    if np.isfinite(found.low_ms).all():
+        result["coverage_90"] = float(((found.low_ms <= ms) & (ms <= found.high_ms)).mean())
+    return result
+
+
+def moved(architecture: Architecture, space: SearchSpace) -> Architecture:
+    """The same network as an architecture of ``space``. PredictorError where that space has no such network."""
+    if architecture.space.definition == space.definition:
+        return Architecture(space, architecture.genes)
+    try:
+        found = Architecture.from_json({"genes": architecture.values}, space)
+    except SpaceError as error:
+        raise PredictorError(f"architecture {architecture.hash}: is none of {space.definition}: {error}") from None
+    if found != architecture:
+        raise PredictorError(f"architecture {architecture.hash}: is none of {space.definition}, with other sizes")
+    return found
+
+
+def measured_networks(space: SearchSpace, tables: Sequence[LatencyTable]) -> tuple[Rows, Floats]:
+    """Rows (k, G) of the whole networks that any of the tables holds and the space has, and their ms (k, S), nan where a
+    table has not measured one."""
+    found: dict[bytes, Architecture] = {}
+    known: list[dict[bytes, float]] = []
+    for table in tables:
+        there: dict[bytes, float] = {}
+        architectures = Architecture.from_lines(table.networks["key"])
+        for architecture, ms in zip(architectures, table.networks["median_ms"], strict=True):
+            try:
+                same = moved(architecture, space)
+            except PredictorError:
+                continue
+            key = row_keys(space.matrix([same]))[0]
+            found[key], there[key] = same, float(ms)
+        known.append(there)
+    ms = np.array([[there.get(key, np.nan) for there in known] for key in found]).reshape(len(found), len(tables))
+    return space.matrix(found.values()), ms
