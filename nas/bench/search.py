@@ -36,7 +36,7 @@ class SearchTask:
     report: str | None
     budgets: tuple[int, ...]
     population: int = 20
-    batch: int = 5
+    batch: int = 2
 
     @property
     def objectives(self) -> int:

@@ -30,7 +30,7 @@ def search(
         str, typer.Option(help="names, also pymoo-nsga2, optuna-nsga2 and optuna-tpe where these are installed")
     ] = "random,regularised-evolution,local-search,nsga2,predictor-nsga2",
     population: Annotated[int, typer.Option(min=2, help="rows that breed")] = 20,
-    batch: Annotated[int, typer.Option(min=1, help="rows asked for at once")] = 5,
+    batch: Annotated[int, typer.Option(min=1, help="rows asked for at once")] = 2,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; one a core if none")] = None,
     out: Out = None,
     as_json: AsJson = False,

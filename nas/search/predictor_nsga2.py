@@ -25,7 +25,7 @@ FIRST = 10  # rows told before anything is predicted
 EXPLORE = 0.5  # standard deviations below the mean that the inner search minimises
 GENERATIONS = 25
 INNER_POPULATION = 100
-ROUNDS = 40  # of fits, up to which the slower and better predictor is worth its seconds
+ROUNDS = 20  # of fits, up to which the slower and better predictor is worth its seconds
 GROWTH = 1.1  # of the rows told, after which the process chooses its kernel anew
 NEAR = 400  # visited rows, the best by predicted rank, among which the batch is chosen
 
