@@ -100,13 +100,13 @@ def numbers(text: str, option: str, least: int) -> list[int]:
     return sorted({int(word) for word in found})
 
 
-def write_rows(rows: pd.DataFrame, out: Path | None) -> None:
-    """The rows as CSV in ``out``, if there is one."""
+def write_rows(rows: pd.DataFrame, out: Path | None, digits: int = 4) -> None:
+    """The rows as CSV in ``out``, if there is one, with so many decimals."""
     if out is not None:
         from nas.files import write_atomically
 
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, rows.round(4).to_csv(index=False).encode())
+        write_atomically(out, rows.round(digits).to_csv(index=False).encode())
 
 
 def _show(rows: pd.DataFrame, as_json: bool, out: Path | None, figures: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,7 @@ def search(
     batch: Annotated[int, typer.Option(min=1, help="rows asked for at once")] = 2,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; one a core if none")] = None,
     out: Out = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file for a picture of the rows")] = None,
     as_json: AsJson = False,
 ) -> None:
     """What searchers find on a table for so many queries: of one objective, or of the hypervolume of several."""
@@ -45,7 +47,11 @@ def search(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with Terminal(Console(stderr=True)) as progress:
         rows = bench_search(read, task, words(searchers), seeds, workers or cores, progress)
-    write_rows(rows, out)
+    write_rows(rows, out, digits=6)
+    if plot is not None:
+        from nas.bench.search_figure import draw
+
+        draw(rows, plot)
     if as_json:
         print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
         return

@@ -89,14 +89,18 @@ def test_searchers_of_other_packages_are_judged_alike(file: Path) -> None:
     assert (shares[:, 1] <= shares[:, 0]).all()
 
 
+@pytest.mark.parametrize("file", ["part"], indirect=True)
 def test_json_has_the_rows_and_workers_change_nothing(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["bench", "search", "--table", str(file), "--genes", ",".join(GENES), "--maximize", "accuracy"]
     arguments += ["--minimize", "ms", "--budget", "10,20", "--seeds", "2", "--searchers", "random,nsga2", "--json"]
+    picture = file.parent / "rows.png"
+    arguments += ["--out", str(file.parent / "rows.csv"), "--plot", str(picture)]
     found = []
     for workers in ("1", "2"):
         assert main([*arguments, "--workers", workers]) == 0
         found.append(json.loads(capsys.readouterr().out))
     assert found[0] == found[1]
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert {"searcher", "budget", "missing_hypervolume_mean", "missing_hypervolume_std"} <= set(found[0]["rows"][0])
     assert [row["budget"] for row in found[0]["rows"]] == [10, 20, 10, 20]
 
