@@ -14,7 +14,7 @@ from rich.table import Table
 from nas.bench.calibration_cli import calibrate
 from nas.bench.predictors_cli import accuracy_predictor, latency_transfer
 from nas.bench.proxies_cli import proxies
-from nas.bench.search_cli import engine, search
+from nas.bench.search_cli import constraints, engine, search
 from nas.progress import Progress, Terminal
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(calibrate)
 app.command()(proxies)
 app.command()(search)
 app.command()(engine)
+app.command()(constraints)
 
 Space = Annotated[str, typer.Option(help="search space, e.g. hybrid-vision or hybrid-vision/mobile")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]

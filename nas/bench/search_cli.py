@@ -82,3 +82,28 @@ def engine(
     for name, value in found.items():
         shown.add_row(name, f"{value:,.0f}")
     Console().print(shown)
+
+
+def constraints(
+    tables: Annotated[list[Path], typer.Argument(metavar="TABLES", help="two or more latency tables of one space")],
+    cases: Annotated[int, typer.Option(min=1, help="cases, of three kinds in turn")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="of the random draws")] = 0,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Limits that are impossible, contradictory or just met: what a search answers, how near, and how fast."""
+    from nas.bench.constraints import bench_constraints
+
+    with Terminal(Console(stderr=True)) as progress:
+        rows = bench_constraints(tables, cases, seed, progress)
+    write_rows(rows, out, digits=6)
+    if as_json:
+        print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+        return
+    shown = Table("kind", "cases", "feasible", "over, largest", "seconds, largest")
+    for kind, part in rows.groupby("kind", sort=False):
+        feasible = int((part["answer"] == "feasible").sum())
+        shown.add_row(
+            str(kind), str(len(part)), str(feasible), f"{part['over'].max():.2%}", f"{part['seconds'].max():.2f}"
+        )
+    Console().print(shown)

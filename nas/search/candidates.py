@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.errors import JobError
+from nas.errors import InfeasibleError
 from nas.search.base import Problem, Rows, Scores
 from predictors.minimum import minimise
 from search_spaces.space import SearchSpace, row_keys
@@ -17,7 +17,7 @@ def check_limits(problem: Problem) -> Rows:
     """A row (G,) within every limit of the problem.
 
     Raises:
-        JobError: a bounded search finds none. It says how near each limit can be met: alone, and all of them together.
+        InfeasibleError: a bounded search finds none. It says how near each limit can be met: alone, and all of them together.
     """
     rng = np.random.default_rng(problem.seed)
     for name, limit in problem.limits.items():
@@ -27,10 +27,11 @@ def check_limits(problem: Problem) -> Rows:
     row, excess = minimise(problem.space, problem.excess, rng, stop_at=0.0)
     if not excess <= 0:
         met = dict(zip(problem.known, problem.known_values(row[None])[0], strict=True))
-        reached = ", ".join(f"{name} {met[name]:.4g} (you asked {limit:g})" for name, limit in problem.limits.items())
-        raise JobError(
+        reached = ", ".join(f"{name} {met[name]:.6g} (you asked {limit:.6g})" for name, limit in problem.limits.items())
+        raise InfeasibleError(
             f"limits: each can be met alone, but no architecture found meets all; the nearest one has {reached}: "
-            f"{excess:.2%} too much"
+            f"{excess:.2%} too much",
+            {f"max_{name}": float(met[name]) for name in problem.limits},
         )
     return row
 
@@ -45,7 +46,7 @@ def check_feasible(
 ) -> tuple[Rows, float]:
     """A row (G,) of ``space`` whose ``score``, in ms if ``timed``, is at most ``limit``, and that score.
 
-    JobError, naming ``key``, when even the smallest that a bounded search finds is larger.
+    InfeasibleError, naming ``key``, when even the smallest that a bounded search finds is larger.
     """
     row, least = minimise(space, score, rng, stop_at=limit)
     if not least <= limit:
@@ -53,9 +54,9 @@ def check_feasible(
         while digits < 16 and f"{least:.{digits}g}" == f"{limit:.{digits}g}":  # enough to tell the two numbers apart
             digits += 1
         found, asked = f"{least:.{digits}g}", f"{limit:.{digits}g}"
-        if timed:
-            raise JobError(f"{key}: the smallest architecture found takes {found} ms, you asked {asked} ms")
-        raise JobError(f"{key}: the smallest found is {found}, you asked {asked}")
+        what = f"architecture found takes {found} ms" if timed else f"found is {found}"
+        message = f"{key}: the smallest {what}, you asked {asked}" + (" ms" if timed else "")
+        raise InfeasibleError(message, {key: least})
     return row, least
 
 
@@ -72,7 +73,7 @@ def fresh(problem: Problem, n: int, seen: set[bytes], rng: np.random.Generator) 
     """Up to ``n`` unique feasible random rows (k, G) that are not in ``seen``; fewer only where no more can be found.
 
     In this order: draw uniformly and reject (ten draws of up to 8 n rows); repair what was over a limit by mutation towards
-    it; walk over the one-gene neighbours of known rows. JobError when nothing was ever feasible.
+    it; walk over the one-gene neighbours of known rows. InfeasibleError when nothing was ever feasible.
     """
     taken = set(seen)
     found: list[Rows] = []

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import hardware
 from nas.bench.search import SearchTask, bench_search
 from nas.bench.table_space import TableFeatures, table_space
 from nas.bench.tabular import read_tabular
@@ -147,3 +148,16 @@ def test_hypervolume_is_that_of_the_table(file: Path) -> None:
     reached = (asked.F - F.min(axis=0)) / np.ptp(F, axis=0)
     expected = 1 - pareto.hypervolume(reached, (1, 1)) / pareto.hypervolume(scaled, (1, 1))
     assert share == pytest.approx(expected)
+
+
+def test_limits_are_answered_with_what_comes_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(hardware.__file__).parent / "tables" / "hybrid-vision-tiny" / "amd-epyc"
+    tables = [str(folder / name) for name in ("onnxruntime-fp32", "openvino-fp32")]
+    assert main(["bench", "constraints", *tables, "--cases", "3", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["kind"] for row in rows] == ["impossible", "contradictory", "borderline"]
+    assert all(row["answer"].startswith("max_") for row in rows[:1])
+    assert all(row["answer"] == "feasible" for row in rows[2:])
+    assert max(row["over"] for row in rows) < 0.02
+    assert main(["bench", "constraints", tables[0]]) == 2
+    assert "TABLES: got 1; legal: two or more" in " ".join(capsys.readouterr().err.split())
