@@ -14,6 +14,7 @@ from predictors.correction import conformal
 from predictors.encoding import Features, features_from
 from predictors.errors import PredictorError
 from predictors.learners import LEARNERS, STACK, Learner, Process
+from predictors.scaling import FeatureScale
 from predictors.storage import read_fitted, write_fitted
 from predictors.threads import one_thread
 
@@ -60,11 +61,7 @@ class AccuracyPredictor:
         self._ceiling = Ceiling(y)
         target = self._ceiling.forward(y)
         self._range = target.min() - BEYOND * np.ptp(target), target.max() + BEYOND * np.ptp(target)
-        self._centre = F.mean(axis=0)
-        spread = F.std(axis=0)
-        # A one-hot gene is not blown up for being rare: it is doubled. What had no spread in training stays.
-        spread[: self._features.genes] = 0.5
-        self._spread = np.where(spread > 0, spread, 1.0)
+        self._scaled = FeatureScale(F, self._features.genes)
         Z = self._scaled(F)
         rng = np.random.default_rng(self._seed)
         fold = rng.permutation(len(y)) % min(FOLDS, len(y))
@@ -122,9 +119,6 @@ class AccuracyPredictor:
     def _guesses(self, learners: list[Learner], F: Floats, Z: Floats) -> Floats:
         """(m, n), within the range of what was seen and a little beyond: a line knows no end."""
         return np.stack([learner.predict(F, Z) for learner in learners]).clip(*self._range)
-
-    def _scaled(self, F: Floats) -> Floats:
-        return np.asarray((F - self._centre) / self._spread)
 
     def _weigh(self, left: Floats, target: Floats) -> None:
         """Weights of the m learners and the variance they leave, from their guesses (m, n) for rows left out."""

@@ -13,6 +13,7 @@ from predictors.correction import conformal
 from predictors.encoding import Features
 from predictors.errors import PredictorError
 from predictors.learners import distances
+from predictors.scaling import FeatureScale
 from predictors.threads import one_thread
 
 Floats = NDArray[np.float64]
@@ -60,10 +61,7 @@ class ProcessPredictor:
         self._ceiling = Ceiling(y)
         target = self._ceiling.forward(y)
         self._range = target.min() - BEYOND * np.ptp(target), target.max() + BEYOND * np.ptp(target)
-        self._centre = F.mean(axis=0)
-        spread = F.std(axis=0)
-        spread[: self._features.genes] = 0.5  # a one-hot gene is not blown up for being rare
-        self._spread = np.where(spread > 0, spread, 1.0)
+        self._scaled = FeatureScale(F, self._features.genes)
         self._Z = self._scaled(F)
         self._mean = float(target.mean())
         self._median = max(float(np.median(distances(self._Z, self._Z))), 1e-9)
@@ -111,6 +109,3 @@ class ProcessPredictor:
         """(n, seen), without noise."""
         near = np.exp(-distances(Z, self._Z) / (kernel.length * self._median))
         return np.asarray(near + kernel.slope * (Z @ self._Z.T) / Z.shape[1] if kernel.slope else near)
-
-    def _scaled(self, F: NDArray[np.floating]) -> Floats:
-        return np.asarray((F - self._centre) / self._spread)
