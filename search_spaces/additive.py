@@ -13,6 +13,8 @@ from search_spaces.spec import OperatorSpec
 if TYPE_CHECKING:
     from search_spaces.space import SearchSpace
 
+CHUNK = 2**15  # values gathered at once: they stay in the cache
+
 
 class Additive:
     """A per-spec value (latency, MACs, parameters) summed over architectures.
@@ -29,6 +31,7 @@ class Additive:
         self._space = space
         values: dict[OperatorSpec, float] = {}
         self._terms: list[tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, np.ndarray] | None]] = []
+        alone: list[tuple[int, np.ndarray]] = []
         for slot in space.slots:
             genes = [space.index[gene] for gene in slot.genes]
             counts = [len(space.choices[g].values) for g in genes]
@@ -40,13 +43,24 @@ class Additive:
                     values[spec] = float(value_of_spec(spec))
                 table[position] = values[spec]
             when = None if slot.when is None else (space.index[slot.when[0]], space.allowed(slot.when))
-            self._terms.append((np.array(genes, int), strides, table, when))
+            if len(genes) == 1 and when is None:
+                alone.append((genes[0], table))
+            else:
+                self._terms.append((np.array(genes, int), strides, table, when))
+        # slots of one gene that are always there: all of them in one gather
+        self._alone = np.array([gene for gene, _ in alone], int)
+        self._starts = np.cumsum([0, *(len(table) for _, table in alone[:-1])]) if alone else np.zeros(0, int)
+        self._flat = np.concatenate([table for _, table in alone]) if alone else np.zeros(0)
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """The sums of canonical ``rows`` ``(n, G)``: ``(n,)`` float64."""
         columns = np.ascontiguousarray(rows.T)  # a gene is read many times: its values side by side
         active: np.ndarray | None = None
         total = np.zeros(len(rows))
+        step = max(1, CHUNK // max(1, len(self._alone)))
+        for start in range(0, len(rows) if len(self._alone) else 0, step):
+            part = slice(start, start + step)
+            total[part] = self._flat.take(rows[part][:, self._alone] + self._starts).sum(axis=1)
         for genes, strides, table, when in self._terms:
             position = np.zeros(len(rows), np.intp)
             for gene, stride in zip(genes, strides, strict=True):

@@ -123,10 +123,10 @@ def table_space(name: str, columns: list[str], codes: Codes, values: Floats) -> 
 
 
 class TableFeatures:
-    """Features of the rows of a table, each computed once."""
+    """Features of the rows of a table, each computed once; they go to other processes as numbers alone."""
 
     def __init__(self, features: Features, space: TableSpace) -> None:
-        self._features, self._space = features, space
+        self._space = space
         self.columns, self.genes, self.width = features.columns, features.genes, features.width
         self.definition = features.definition
         self._all = features(space.rows.astype(np.int64))

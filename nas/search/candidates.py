@@ -65,8 +65,11 @@ def admit(problem: Problem, X: Rows, seen: set[bytes], n: int | None = None) -> 
     if len(X) == 0:
         return X
     X = X[problem.feasible(X)]
-    first = {key: i for i, key in reversed(list(enumerate(row_keys(X)))) if key not in seen}
-    return X[np.array(sorted(first.values()), dtype=np.int64)[:n]]
+    first: dict[bytes, int] = {}
+    for i, key in enumerate(row_keys(X)):
+        if key not in seen:
+            first.setdefault(key, i)
+    return X[np.fromiter(first.values(), np.int64, len(first))[:n]]
 
 
 def fresh(problem: Problem, n: int, seen: set[bytes], rng: np.random.Generator) -> Rows:

@@ -61,7 +61,8 @@ def crowding_distance(F: Any, rank: NDArray[np.int64] | None = None) -> Floats:
     if n == 0:
         return distance
     for column in range(objectives):
-        order = np.lexsort((points[:, column], group))
+        order = np.argsort(points[:, column], kind="stable")
+        order = order[np.argsort(group[order], kind="stable")]  # by group, then value
         value, of_group = points[order, column], group[order]
         starts = np.r_[True, of_group[1:] != of_group[:-1]]
         ends = np.r_[starts[1:], True]

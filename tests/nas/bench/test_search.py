@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 import hardware
-from nas.bench.search import SearchTask, bench_search
+from nas.bench.search import SearchTask, arena, bench_search
 from nas.bench.table_space import TableFeatures, table_space
 from nas.bench.tabular import read_tabular
 from nas.cli import main
@@ -51,6 +52,16 @@ def test_what_is_bred_stands_in_the_table(file: Path) -> None:
     features = TableFeatures(table.features, space)
     assert np.array_equal(features(rows), table.features(rows.astype(np.int64)))
     assert values.shape == (space.size(), 1)
+
+
+def test_a_table_of_a_space_of_ours_goes_to_other_processes(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).integers(0, 3, (40, 8))
+    frame = pd.DataFrame({"arch": ["".join(map(str, row)) for row in rows], "accuracy": rows.sum(axis=1)})
+    frame.to_csv(tmp_path / "macro.csv", index=False)
+    table = read_tabular(tmp_path / "macro.csv", None, "nas-bench-macro")
+    field = arena(table, SearchTask(("accuracy",), (), None, (10,)))
+    again = pickle.loads(pickle.dumps(field))
+    assert np.array_equal(again.features(again.space.rows), field.features(field.space.rows))
 
 
 def test_the_whole_budget_finds_everything_and_more_queries_are_never_worse(file: Path) -> None:
@@ -140,7 +151,6 @@ def test_hypervolume_is_that_of_the_table(file: Path) -> None:
     scaled = (F - F.min(axis=0)) / np.ptp(F, axis=0)
     task = SearchTask(("accuracy",), ("ms",), None, (15,), 8, 3)
     share = bench_search(table, task, ["random"], 1, 1, Silent())["missing_hypervolume_mean"][0]
-    from nas.bench.search import arena
     from nas.search import Problem, drive
 
     field = arena(table, task)
