@@ -198,8 +198,8 @@ def test_lists_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("spaces", "devices"):
         assert main([command, "--json"]) == 0
         assert json.loads(capsys.readouterr().out)
-        assert main([command]) == 0
-        capsys.readouterr()
+    assert main(["devices"]) == 0
+    capsys.readouterr()
     assert main(["doctor"]) == 0  # it runs an operator in every runtime: once is enough
     said = capsys.readouterr().out
     assert "differs from PyTorch by" in said
