@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
 
 from predictors.ceiling import COVERED
 from predictors.encoding import features_of
 from predictors.errors import PredictorError
-from predictors.latency import LatencyPrediction, LatencyPredictor
+from predictors.latency import LatencyPrediction, LatencyPredictor, errors_of
 from predictors.sources import TableSources
 from predictors.transfer import TransferPredictor
 from search_spaces.architecture import Architecture
@@ -39,6 +38,9 @@ class CalibratedPredictor:
         space: whose architectures are asked about.
         tables: of the known devices, at least one.
 
+    Attributes:
+        sources: what the known devices say; see `Sources`.
+
     Raises:
         PredictorError: there is no table; one is stale, or lacks an operator of the space.
     """
@@ -47,11 +49,11 @@ class CalibratedPredictor:
         if not tables:
             raise PredictorError("tables: got none; legal: latency tables of one or more known devices")
         self._space = space
-        sources = TableSources([LatencyPredictor(space, table) for table in tables])
+        self.sources = TableSources([LatencyPredictor(space, table) for table in tables])
         reference = space.sample(REFERENCE, np.random.default_rng(0))
         rehearsal = measured_networks(space, tables)
         self._transfer = TransferPredictor(
-            sources, features_of(space), reference, rehearsal if len(rehearsal[0]) else None
+            self.sources, features_of(space), reference, rehearsal if len(rehearsal[0]) else None
         )
 
     def choose(self, rows: Rows, count: int, measured: Rows | None = None) -> NDArray[np.int64]:
@@ -67,7 +69,7 @@ class CalibratedPredictor:
     def predict(self, X: Rows) -> LatencyPrediction:
         """Latencies of canonical rows (n, G), vectorised, with their 90 % intervals. PredictorError before `fit`."""
         mean, std = self._transfer.predict(X)
-        return LatencyPrediction(*(np.exp(mean + side * COVERED * std) for side in (0.0, -1.0, 1.0)))
+        return from_logs(mean, std)
 
     def predict_one(self, architecture: Architecture) -> LatencyPrediction:
         """Latency of one architecture, as floats. PredictorError where the space has no such network."""
@@ -91,24 +93,9 @@ class CalibratedPredictor:
         return errors_of(LatencyPrediction(*np.array(parts).reshape(-1, 3).T), self._ms[: len(parts)])
 
 
-def errors_of(found: LatencyPrediction, ms: Floats) -> dict[str, Any]:
-    """mape, within_5, within_10 (fractions), spearman, kendall, coverage_90 of predictions of ms (n,), and networks: n.
-
-    None where they are too few to say.
-    """
-    result: dict[str, Any] = dict.fromkeys(("mape", "within_5", "within_10", "spearman", "kendall", "coverage_90"))
-    result["networks"] = len(ms)
-    if len(ms) == 0:
-        return result
-    relative = np.abs(found.mean_ms / ms - 1.0)
-    result["mape"] = float(relative.mean())
-    result["within_5"], result["within_10"] = (float((relative <= limit).mean()) for limit in (0.05, 0.1))
-    if len(ms) > 2 and np.ptp(ms) > 0 and np.ptp(found.mean_ms) > 0:
-        result["spearman"] = float(spearmanr(found.mean_ms, ms)[0])
-        result["kendall"] = float(kendalltau(found.mean_ms, ms)[0])
-    if np.isfinite(found.low_ms).all():
-        result["coverage_90"] = float(((found.low_ms <= ms) & (ms <= found.high_ms)).mean())
-    return result
+def from_logs(mean: Floats, std: Floats) -> LatencyPrediction:
+    """Latencies with 90 % intervals, of log latencies (n,) in ms and their standard deviations."""
+    return LatencyPrediction(*(np.exp(mean + side * COVERED * std) for side in (0.0, -1.0, 1.0)))
 
 
 def moved(architecture: Architecture, space: SearchSpace) -> Architecture:

@@ -63,7 +63,8 @@ class LatencyPredictor:
         # specs beyond the legal ones (of a restricted space) are never scored, so they need no latency
         self._plain = space.additive(lambda spec: used.get(spec, 0.0))
         self._corrected = space.additive(lambda spec: parts.get(spec, 0.0))
-        self._validation = self._validate(*self._networks(table, "validate"))
+        validate, ms = self._networks(table, "validate")
+        self._validation = errors_of(self._interval(self._whole(validate)), ms)
 
     @property
     def validation(self) -> dict[str, Any]:
@@ -139,21 +140,25 @@ class LatencyPredictor:
             raise PredictorError(f"table: median_ms of the {role!r} networks must be positive, got {ms.tolist()}")
         return architectures, ms
 
-    def _validate(self, architectures: list[Architecture], ms: Floats) -> dict[str, Any]:
-        result: dict[str, Any] = dict.fromkeys(("mape", "within_5", "within_10", "spearman", "kendall", "coverage_90"))
-        result["networks"] = len(ms)
-        if len(ms) == 0:
-            return result
-        found = self._interval(self._whole(architectures))
-        relative = np.abs(found.mean_ms / ms - 1.0)
-        result["mape"] = float(relative.mean())
-        result["within_5"], result["within_10"] = (float((relative <= limit).mean()) for limit in (0.05, 0.1))
-        if len(ms) > 2 and np.ptp(ms) > 0 and np.ptp(found.mean_ms) > 0:
-            result["spearman"] = float(spearmanr(found.mean_ms, ms)[0])
-            result["kendall"] = float(kendalltau(found.mean_ms, ms)[0])
-        if np.isfinite(self._width):
-            result["coverage_90"] = float(((found.low_ms <= ms) & (ms <= found.high_ms)).mean())
+
+def errors_of(found: LatencyPrediction, ms: Floats) -> dict[str, Any]:
+    """mape, within_5, within_10 (fractions), spearman, kendall, coverage_90 of predictions of ms (n,), and networks: n.
+
+    None where they are too few to say.
+    """
+    result: dict[str, Any] = dict.fromkeys(("mape", "within_5", "within_10", "spearman", "kendall", "coverage_90"))
+    result["networks"] = len(ms)
+    if len(ms) == 0:
         return result
+    relative = np.abs(found.mean_ms / ms - 1.0)
+    result["mape"] = float(relative.mean())
+    result["within_5"], result["within_10"] = (float((relative <= limit).mean()) for limit in (0.05, 0.1))
+    if len(ms) > 2 and np.ptp(ms) > 0 and np.ptp(found.mean_ms) > 0:
+        result["spearman"] = float(spearmanr(found.mean_ms, ms)[0])
+        result["kendall"] = float(kendalltau(found.mean_ms, ms)[0])
+    if np.isfinite(found.high_ms).all():
+        result["coverage_90"] = float(((found.low_ms <= ms) & (ms <= found.high_ms)).mean())
+    return result
 
 
 def _drift(table: LatencyTable) -> float:

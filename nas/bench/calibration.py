@@ -17,9 +17,8 @@ from nas.latency.known import unknown_operators
 from nas.progress import Progress
 from predictors import LatencyPrediction, LatencyPredictor
 from predictors.baselines import LinearTransfer, ProxyTransfer
-from predictors.calibrated import REFERENCE, CalibratedPredictor, errors_of
-from predictors.ceiling import COVERED
-from predictors.sources import TableSources
+from predictors.calibrated import REFERENCE, CalibratedPredictor, from_logs
+from predictors.latency import errors_of
 from search_spaces import Architecture, SearchSpace, cost, make_space
 
 Floats = NDArray[np.float64]
@@ -78,12 +77,13 @@ def _target(
     (fit, ms), (judged, true) = _networks(space, table, "fit"), _networks(space, table, "validate")
     own = LatencyPredictor(space, table)
     calibrated = CalibratedPredictor(space, list(others.values()))
-    sources = TableSources([LatencyPredictor(space, other) for other in others.values()])
     reference = space.sample(REFERENCE, np.random.default_rng(0))
     methods: dict[str, Callable[[Rows, Floats], LatencyPrediction]] = {
         CALIBRATED: lambda rows, ms: calibrated.fit(rows, ms).predict(judged),
-        "proxy": lambda rows, ms: _latency(*ProxyTransfer(sources).fit(rows, ms).predict(judged)),
-        "linear": lambda rows, ms: _latency(*LinearTransfer(sources, reference).fit(rows, ms).predict(judged)),
+        "proxy": lambda rows, ms: from_logs(*ProxyTransfer(calibrated.sources).fit(rows, ms).predict(judged)),
+        "linear": lambda rows, ms: from_logs(
+            *LinearTransfer(calibrated.sources, reference).fit(rows, ms).predict(judged)
+        ),
         "MACs": lambda rows, ms: _macs_line(space, rows, ms, judged),
     }
     found = [
@@ -104,17 +104,13 @@ def _networks(space: SearchSpace, table: LatencyTable, role: str) -> tuple[Rows,
     return space.matrix(Architecture.from_lines(rows["key"])), rows["median_ms"].to_numpy(np.float64)
 
 
-def _latency(mean: Floats, std: Floats) -> LatencyPrediction:
-    return LatencyPrediction(*(np.exp(mean + side * COVERED * std) for side in (0.0, -1.0, 1.0)))
-
-
 def _macs_line(space: SearchSpace, rows: Rows, ms: Floats, judged: Rows) -> LatencyPrediction:
     macs = space.additive(lambda spec: float(cost(spec).macs))
     x, y = np.log(macs.score(rows)), np.log(ms)
     slope, intercept = np.polyfit(x, y, 1)
     left = float(np.std(y - intercept - slope * x, ddof=1)) + 1e-6
     mean = intercept + slope * np.log(macs.score(judged))
-    return _latency(mean, np.full(len(mean), left))
+    return from_logs(mean, np.full(len(mean), left))
 
 
 def write_calibration(frame: pd.DataFrame, out: Path) -> None:

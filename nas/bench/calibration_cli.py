@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +25,7 @@ def calibrate(
     """Transfer between runtimes: each table in turn is taken away, and told by a few of its networks and the other tables."""
     from hardware.table import LatencyTable
     from nas.bench.calibration import bench_calibration, write_calibration
-    from nas.bench.predictors_cli import numbers
+    from nas.bench.predictors_cli import numbers, print_rows
     from nas.errors import JobError
     from nas.latency.known import SHIPPED
 
@@ -41,7 +40,7 @@ def calibrate(
     if out is not None:
         write_calibration(rows, out)
     if as_json:
-        print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+        print_rows(rows)
         return
     shown = Table("target", "method", "networks", "chosen", "spearman", "kendall", "MAPE", "within 10 %", "in 90 %")
     for row in rows.to_dict("records"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def bench_engine(genes: int, choices: int, population: int, generations: int, se
 
     found["nsga2_per_s"] = search() / _seconds(search)
     for name in ("pymoo-nsga2", "optuna-nsga2"):
-        if find_spec(OUTSIDE[name].package) is not None:
+        if OUTSIDE[name].installed:
             found[name.replace("-", "_") + "_per_s"] = _outside(name, space, objectives, population, seed)
     return found
 

@@ -59,9 +59,14 @@ class Outside:
     package: str
     run: Callable[[Oracle, list[int], int, int, int], None]
 
+    @property
+    def installed(self) -> bool:
+        """Whether the package is there."""
+        return importlib.util.find_spec(self.package) is not None
+
     def require(self) -> None:
         """JobError where the package is not installed."""
-        if importlib.util.find_spec(self.package) is None:
+        if not self.installed:
             raise JobError(f"--searchers: {self.package} is not installed; `pip install {self.package}` adds it")
 
 

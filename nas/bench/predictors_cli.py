@@ -100,6 +100,11 @@ def numbers(text: str, option: str, least: int) -> list[int]:
     return sorted({int(word) for word in found})
 
 
+def print_rows(rows: pd.DataFrame) -> None:
+    """The rows as one JSON object on standard output."""
+    print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+
+
 def write_rows(rows: pd.DataFrame, out: Path | None, digits: int = 4) -> None:
     """The rows as CSV in ``out``, if there is one, with so many decimals."""
     if out is not None:
@@ -113,7 +118,7 @@ def _show(rows: pd.DataFrame, as_json: bool, out: Path | None, figures: tuple[st
     """The rows as CSV in ``out``, and on standard output as JSON, or as a table of a few figures with their spread."""
     write_rows(rows, out)
     if as_json:
-        print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+        print_rows(rows)
         return
     keys = list(rows.columns[:3])
     shown = Table(*keys, *figures, "coverage of 90 %")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nas.bench.accuracy_predictor import summary
 from nas.bench.outside_searchers import OUTSIDE, outside_search
 from nas.bench.table_space import Floats, TableFeatures, TableSpace, table_space
 from nas.bench.tabular import Tabular
@@ -62,10 +63,8 @@ def arena(table: Tabular, task: SearchTask) -> Arena:
         raise JobError("--report: is for one objective; with more, the missing share of the hypervolume is reported")
     columns = [-table.values(column, "--maximize") for column in task.maximize]
     columns += [table.values(column, "--minimize") for column in task.minimize]
-    judge = table.values(task.report, "--report") if task.report else np.abs(columns[0]) if columns else None
-    if task.report is None and task.objectives == 1:
-        judge = table.values((*task.maximize, *task.minimize)[0], "--report")
-    assert judge is not None
+    reported = task.report or (*task.maximize, *task.minimize)[0]
+    judge = table.values(reported, "--report")
     names = [f"gene{i}" for i in range(table.codes.shape[1])]
     space, values = table_space("table", names, table.codes, np.column_stack((*columns, judge)))
     if max(task.budgets) > len(values):
@@ -98,17 +97,7 @@ def bench_search(
     for done, rows in enumerate(_spread(field, task, jobs, workers)):
         found += rows
         advance(done + 1)
-    frame = pd.DataFrame(found)
-    figures = [name for name in frame.columns if name not in ("searcher", "budget", "seed")]
-    rows = []
-    for name in searchers:
-        for budget in task.budgets:
-            part = frame[(frame["searcher"] == name) & (frame["budget"] == budget)]
-            row: dict[str, Any] = {"searcher": name, "budget": budget, "seeds": seeds}
-            for figure in figures:
-                row |= {f"{figure}_mean": part[figure].mean(), f"{figure}_std": part[figure].std(ddof=0)}
-            rows.append(row)
-    return pd.DataFrame(rows)
+    return summary(pd.DataFrame(found), ["searcher", "budget"])
 
 
 def one_search(field: Arena, task: SearchTask, searcher: str, seed: int) -> list[dict[str, Any]]:
@@ -152,13 +141,12 @@ def _missing(F: Floats, places: np.ndarray) -> Floats:
 def _spread(
     field: Arena, task: SearchTask, jobs: list[tuple[str, int]], workers: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """The searches, in ``workers`` processes, as they end."""
+    """The searches, in ``workers`` processes, in the order of ``jobs``."""
     if min(workers, len(jobs)) == 1:
         yield from (one_search(field, task, name, seed) for name, seed in jobs)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), _start, (field, task)) as pool:
-        for future in as_completed([pool.submit(_one, *job) for job in jobs]):
-            yield future.result()
+        yield from pool.map(_one, *zip(*jobs, strict=True))
 
 
 _field: tuple[Arena, SearchTask]  # of a worker process: set once, when it starts

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.bench.predictors_cli import AsJson, Out, SpaceName, TableFile, numbers, words, write_rows
+from nas.bench.predictors_cli import AsJson, Out, SpaceName, TableFile, numbers, print_rows, words, write_rows
 from nas.progress import Terminal
 
 
@@ -53,7 +53,7 @@ def search(
 
         draw(rows, plot)
     if as_json:
-        print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+        print_rows(rows)
         return
     figures = [name.removesuffix("_mean") for name in rows.columns if name.endswith("_mean")]
     shown = Table("searcher", "budget", *figures)
@@ -98,7 +98,7 @@ def constraints(
         rows = bench_constraints(tables, cases, seed, progress)
     write_rows(rows, out, digits=6)
     if as_json:
-        print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+        print_rows(rows)
         return
     shown = Table("kind", "cases", "feasible", "over, largest", "seconds, largest")
     for kind, part in rows.groupby("kind", sort=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -65,7 +66,7 @@ class Problem:
         """The objectives (m,): what is asked, then what is known."""
         return (*self.asked, *self.known)
 
-    @property
+    @cached_property
     def features(self) -> Features:
         """Of rows, for predictors."""
         return self.encoding or features_of(self.space)

@@ -84,11 +84,11 @@ def fresh(problem: Problem, n: int, seen: set[bytes], rng: np.random.Generator) 
     missing = n
     for attempt in range(10):
         drawn = problem.space.sample(missing if attempt == 0 else max(8 * missing, 64), rng)
-        missing = _take(problem, drawn, taken, missing, found)
+        missing = take(problem, drawn, taken, missing, found)
         if missing <= 0:
             return np.concatenate(found)
         over.append(drawn[~problem.feasible(drawn)][: 2 * n])
-    missing = _take(problem, repair(problem, np.concatenate(over)[: 4 * n], rng), taken, missing, found)
+    missing = take(problem, repair(problem, np.concatenate(over)[: 4 * n], rng), taken, missing, found)
     if missing > 0:
         _walk(problem, taken, missing, found, rng)
     if not found and not seen:
@@ -135,7 +135,7 @@ def spread(values: NDArray[np.float64], n: int) -> NDArray[np.int64]:
     return order[at]
 
 
-def _take(problem: Problem, X: Rows, taken: set[bytes], missing: int, found: list[Rows]) -> int:
+def take(problem: Problem, X: Rows, taken: set[bytes], missing: int, found: list[Rows]) -> int:
     """Move up to ``missing`` admissible rows of ``X`` to ``found``; how many are missing still."""
     new = admit(problem, X, taken, missing)
     if len(new):
@@ -151,7 +151,7 @@ def _walk(problem: Problem, taken: set[bytes], missing: int, found: list[Rows], 
     queue = [start[i] for i in rng.permutation(len(start))][:limit]
     for row in queue:
         before = len(found)
-        missing = _take(problem, problem.space.neighbours(row), taken, missing, found)
+        missing = take(problem, problem.space.neighbours(row), taken, missing, found)
         if missing <= 0:
             return
         if len(found) > before and len(queue) < limit:

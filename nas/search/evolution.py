@@ -7,8 +7,7 @@ import numpy as np
 
 from nas.search import pareto
 from nas.search.base import Rows, Searcher, register
-from nas.search.candidates import admit, fresh
-from search_spaces.space import row_keys
+from nas.search.candidates import fresh, take
 
 SAMPLE = 0.5  # share of the population that competes to be the parent
 TRIES = 20
@@ -33,10 +32,7 @@ class RegularisedEvolution(Searcher):
         for _ in range(TRIES):
             group = self.rng.random((missing, len(X))).argsort(axis=1)[:, : max(2, round(SAMPLE * len(X)))]
             parents = group[np.arange(missing), place[group].argmin(axis=1)]
-            new = admit(self.problem, self.space.mutate(X[parents], self.rng), taken, missing)
-            taken.update(row_keys(new))
-            found.append(new)
-            missing -= len(new)
+            missing = take(self.problem, self.space.mutate(X[parents], self.rng), taken, missing, found)
             if missing == 0:
                 return np.concatenate(found)
         return np.concatenate((*found, fresh(self.problem, missing, taken, self.rng)))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas.search import pareto
 from nas.search.base import Floats, Problem, Rows, Searcher, register
-from nas.search.candidates import admit, fresh, repair
+from nas.search.candidates import admit, fresh, repair, take
 from search_spaces.space import SearchSpace, row_keys
 
 
@@ -84,12 +84,9 @@ def breed(problem: Problem, X: Rows, n: int, seen: set[bytes], rng: np.random.Ge
     for attempt in range(11):
         if attempt < 10:
             children = offspring(problem.space, X, n, rng)
-            new = admit(problem, children, taken, missing)
         else:
-            new = admit(problem, repair(problem, children, rng), taken, missing)
-        taken.update(row_keys(new))
-        found.append(new)
-        missing -= len(new)
+            children = repair(problem, children, rng)
+        missing = take(problem, children, taken, missing, found)
         if missing <= 0:
             return np.concatenate(found)
     found.append(fresh(problem, missing, taken, rng))

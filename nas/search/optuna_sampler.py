@@ -11,6 +11,7 @@ Studies live in Optuna's storages, so several processes and machines share one, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.errors import JobError
 from nas.search.base import Problem, Rows, get_searcher
+from predictors import Features, features_of
 from predictors.code_features import CodeFeatures
 from search_spaces import Architecture, SearchSpace
 from search_spaces.space import Choice, row_keys
@@ -63,6 +65,12 @@ class SearcherSampler(BaseSampler):
         self._shared = IntersectionSearchSpace()
         self._random = RandomSampler(seed)
 
+    @cached_property
+    def _features(self) -> Features:
+        """Of ``space``: the same for every trial."""
+        assert self._space is not None
+        return features_of(self._space)
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """See `optuna.samplers.BaseSampler`."""
         if self._space is not None:
@@ -87,19 +95,19 @@ class SearcherSampler(BaseSampler):
             tuple(f"objective{i}" for i in range(len(study.directions))),
             seed=int(np.random.default_rng([self._seed, trial.number]).integers(2**31)),
             batch=1,
-            encoding=None if self._space is not None else CodeFeatures([int(n) for n in space.cardinalities]),
+            encoding=CodeFeatures([int(n) for n in space.cardinalities]) if self._space is None else self._features,
         )
         search = get_searcher(self._searcher)(problem)
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
-        done = [t for t in trials if t.state is TrialState.COMPLETE and _row(t, space) is not None]
-        running = [_row(t, space) for t in trials if t.state is TrialState.RUNNING and t.number != trial.number]
+        known = [(t, row) for t in trials if t.number != trial.number and (row := _row(t, space)) is not None]
+        done = [(row, t.values) for t, row in known if t.state is TrialState.COMPLETE]
         if done:
             signs = [1.0 if way is StudyDirection.MINIMIZE else -1.0 for way in study.directions]
-            F = np.array([t.values for t in done], dtype=np.float64) * signs
-            X = np.stack([row for t in done if (row := _row(t, space)) is not None])
+            F = np.array([values for _, values in done], dtype=np.float64) * signs
+            X = np.stack([row for row, _ in done])
             _, first = np.unique(X, axis=0, return_index=True)  # other samplers may have asked for a row twice
             search.tell(X[np.sort(first)], F[np.sort(first)])
-        search.seen.update(key for row in running if row is not None for key in row_keys(row[None]))
+        search.seen.update(key for t, row in known if t.state is TrialState.RUNNING for key in row_keys(row[None]))
         rows = search.ask(1)
         row = rows[0] if len(rows) else space.sample(1, search.rng)[0]  # all were asked: Optuna has no end of its own
         active = space.active(row[None])[0]
