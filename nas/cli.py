@@ -14,6 +14,7 @@ from nas.bench.cli import app as bench_app
 from nas.catalogue.cli import check_operator, operators, spaces_app
 from nas.latency.cli import devices_app, latency, profile
 from nas.proxies.cli import proxies
+from nas.resources import ALONE, Resources
 
 app = typer.Typer(
     name="nas",
@@ -37,9 +38,19 @@ RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a run director
 Out = Annotated[Path | None, typer.Option("--out", help="run directory; default results/runs/<job name>")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print the plan and its estimated cost, do nothing")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+WorkerCount = Annotated[
+    int | None, typer.Option("--workers", min=1, max=4096, help="processes that evaluate; default: the job's threads")
+]
+RayAddress = Annotated[
+    str | None, typer.Option("--ray", help="evaluate on the Ray cluster at this address; local: on one started here")
+]
+Storage = Annotated[
+    str | None,
+    typer.Option("--storage", help="Optuna storage of the trials, a URL or a file; default: a journal in the run directory"),
+]
 
 
-def _run(job: str, out: Path | None, until: str, dry_run: bool = False) -> None:
+def _run(job: str, out: Path | None, until: str, dry_run: bool = False, resources: Resources = ALONE) -> None:
     from nas.job_file import load_job
     from nas.run import default_run_path
 
@@ -55,7 +66,7 @@ def _run(job: str, out: Path | None, until: str, dry_run: bool = False) -> None:
     from nas.progress import Terminal
 
     with Terminal(console) as progress:
-        run_job(loaded, folder, progress, until)
+        run_job(loaded, folder, progress, until, resources)
     if until in ("report", "export"):
         _show_fronts(folder, console)
         console.print(f"report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
@@ -84,9 +95,16 @@ def _device_reports(folder: Path, device: str | None) -> list[Any]:
 
 
 @app.command()
-def run(job: JobArgument, out: Out = None, dry_run: DryRun = False) -> None:
+def run(
+    job: JobArgument,
+    out: Out = None,
+    dry_run: DryRun = False,
+    workers: WorkerCount = None,
+    ray: RayAddress = None,
+    storage: Storage = None,
+) -> None:
     """Do everything: profile the devices, train the supernet once, search, report, export. Goes on where it stopped."""
-    _run(job, out, "export", dry_run)
+    _run(job, out, "export", dry_run, Resources(workers, ray, storage))
 
 
 @app.command()
@@ -96,9 +114,30 @@ def train(job: JobArgument, out: Out = None) -> None:
 
 
 @app.command()
-def search(job: JobArgument, out: Out = None) -> None:
-    """Search every device of the job (training the supernet first, if that is not done)."""
-    _run(job, out, "search")
+def search(
+    job: JobArgument,
+    out: Out = None,
+    workers: WorkerCount = None,
+    ray: RayAddress = None,
+    storage: Storage = None,
+) -> None:
+    """Search every device of the job (training the supernet first, if that is not done).
+
+    Every evaluation is a trial of an Optuna study; `nas worker` evaluates for it, here and on other machines.
+    """
+    _run(job, out, "search", resources=Resources(workers, ray, storage))
+
+
+@app.command()
+def worker(run: RunArgument, storage: Storage = None) -> None:
+    """Evaluate for a search that runs elsewhere, on one thread, until it is over. RUN may be a copy of its directory."""
+    from nas.progress import Terminal
+    from nas.search.worker import work
+
+    console = Console()
+    with Terminal(console) as progress:
+        done = work(run, storage, progress)
+    console.print(f"the search is over; evaluated here: {done}")
 
 
 @app.command()

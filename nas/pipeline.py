@@ -21,28 +21,35 @@ from nas.latency.plan import plan_profile
 from nas.latency.profile import measure_table
 from nas.progress import Progress
 from nas.report.step import report_step
+from nas.resources import ALONE, Resources
 from nas.run import RunDirectory
 from nas.search.candidates import check_feasible
 from nas.search.designs import designs_frame
-from nas.search.evaluator import InheritedQuality
 from nas.search.front import front_frame
 from nas.search.study import evaluations_frame, hypervolume_frame, search_device
+from nas.search.trials import open_storage
 from nas.session import Session, table_folder, validation_text, write_front
 from nas.training.supernet import space_of
 from predictors import LatencyPredictor
 from search_spaces import SearchSpace
 
 
-def run_job(job: Job, folder: Path, progress: Progress, until: str = "export") -> RunDirectory:
+def run_job(
+    job: Job, folder: Path, progress: Progress, until: str = "export", resources: Resources = ALONE
+) -> RunDirectory:
     """Runs ``job`` in ``folder`` (or goes on with it) up to and including the step ``until``.
+
+    ``resources``: what its searches may use.
 
     Raises:
         JobError, HardwareError: the job cannot be done here; found out before any work starts where that is possible.
     """
     check_job(job)
+    if resources.storage is not None:
+        open_storage(resources.storage)
     torch.set_num_threads(job.threads)
     with RunDirectory.start(folder, job) as run:
-        session = Session(run, progress)
+        session = Session(run, progress, resources)
         for name, step in STEPS.items():
             step(session)
             if name == until:
@@ -128,7 +135,7 @@ def search_step(session: Session) -> None:
     if all(run.step_done(f"search:{device.name}") for device in job.devices):
         return
     metric = session.data.metric
-    with InheritedQuality(run, session.supernet, session.data) as evaluate:
+    with session.evaluator() as evaluate:
         for device in job.devices:
             if run.step_done(f"search:{device.name}"):
                 continue

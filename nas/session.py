@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from hardware.table import LatencyTable
@@ -13,7 +14,12 @@ from nas.data import Data, load_data
 from nas.errors import JobError
 from nas.job import DeviceSection, Job
 from nas.progress import Progress
+from nas.resources import ALONE, Resources
 from nas.run import RunDirectory
+from nas.search.evaluation import Evaluation
+from nas.search.evaluator import InheritedQuality
+from nas.search.trials import JOURNAL, Trials, study_name
+from nas.search.workers import open_workers
 from nas.training.supernet import space_of, train_supernet
 from predictors import LatencyPredictor
 from search_spaces import SearchSpace, Supernet
@@ -25,6 +31,7 @@ class Session:
 
     run: RunDirectory
     progress: Progress
+    resources: Resources = ALONE
     _predictors: dict[str, LatencyPredictor] = field(default_factory=dict)
 
     @property
@@ -47,6 +54,24 @@ class Session:
         """The trained supernet; trains it if that is not done."""
         return train_supernet(self.run, self.data, self.progress)
 
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """What an architecture scores with the weights of the supernet."""
+        return Evaluation(self.job, self.supernet, self.data)
+
+    def trials(self) -> Trials:
+        """The study of the run's evaluations: in a journal of the run, or in the storage that the resources name."""
+        storage = self.resources.storage or str(self.run.file(JOURNAL))
+        latencies = {d.name: partial(_latency, self.predictor(d)) for d in self.job.devices}
+        name = study_name(self.run)
+        return Trials(storage, name, self.space, self.data.metric, latencies, self.progress.say)
+
+    def evaluator(self) -> InheritedQuality:
+        """`evaluate` of the run's searches, with the workers and the storage that the resources name: to be used in a with."""
+        evaluation = self.evaluation  # which trains the supernet, if that is not done
+        trials = self.trials()
+        return InheritedQuality(self.run, evaluation, open_workers(self.resources, evaluation, self.run.path), trials)
+
     def table(self, device: DeviceSection) -> LatencyTable:
         """The latency table of ``device``; `profile` must have been run."""
         return LatencyTable.load(self.run.file(table_folder(device)))
@@ -56,6 +81,10 @@ class Session:
         if device.name not in self._predictors:
             self._predictors[device.name] = LatencyPredictor(self.space, self.table(device))
         return self._predictors[device.name]
+
+
+def _latency(predictor: LatencyPredictor, rows: np.ndarray) -> np.ndarray:
+    return np.asarray(predictor.predict(rows).mean_ms)
 
 
 def table_folder(device: DeviceSection) -> Path:

@@ -18,7 +18,6 @@ from nas.job_file import load_job
 from nas.latency.plan import choose_networks
 from nas.progress import Progress, Silent
 from nas.run import RunDirectory
-from nas.search.evaluator import InheritedQuality
 from nas.session import Session
 from nas.training import PlainStep, Recipe, Trainer
 from nas.training.evaluate import calibrate, evaluate, first
@@ -61,7 +60,7 @@ def bench_ranks(folder: Path, count: int, seeds: int, workers: int, progress: Pr
         torch.set_num_threads(1 if workers > 1 else run.job.threads)
         session = Session(run, Silent())
         architectures = choose_architectures(session.space, count, run.job.seed)
-        with InheritedQuality(run, session.supernet, session.data) as inherit:
+        with session.evaluator() as inherit:
             scores = inherit(session.space.matrix(architectures))
         inherited = dict(zip((a.hash for a in architectures), scores.tolist(), strict=True))
         done = {(row["hash"], int(row["seed"])) for row in run.read_rows(ROWS)}

@@ -20,7 +20,7 @@ from nas.errors import JobError
 from nas.export.package import export_package
 from nas.job import DeviceSection
 from nas.latency.rig import prepared
-from nas.search.evaluator import inherit, score
+from nas.search.evaluation import Task, inherit
 from nas.search.front import choose_members
 from nas.session import Session, read_front
 from search_spaces import Architecture, Network
@@ -72,7 +72,7 @@ def export_member(session: Session, device: DeviceSection, member: pd.Series, fo
     architecture = Architecture.from_json(json.loads(member["genes"]), session.space)
     network = inherit(session.supernet, architecture, data, settings.calibration_images).cpu()
     side = architecture.input_shape[-1]
-    now, metric = score(session.run, session.supernet, data, architecture), data.metric.name
+    now, metric = session.evaluation.score(Task(architecture.genes)), data.metric.name
     if now != member[metric]:
         raise JobError(
             f"export {architecture.hash}: scores {now!r} on the search split; the search saw {member[metric]!r}. "

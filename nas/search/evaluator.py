@@ -1,108 +1,124 @@
-"""Inherited quality: what a subnet scores on the search split with the supernet's weights, each architecture once."""
+"""`evaluate` of a job's searches: each architecture is scored once, wherever there is a worker free, and never lost."""
 
 from __future__ import annotations
 
-import ctypes
-import signal
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
-from multiprocessing import get_context
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 
 import numpy as np
-import torch
 
-from nas.data import Data, load_data
-from nas.progress import Silent
 from nas.run import RunDirectory
-from nas.training.evaluate import calibrate, evaluate, first, one_thread
-from nas.training.supernet import train_supernet
-from search_spaces import Architecture, Network, Supernet
+from nas.search.base import Floats, Rows
+from nas.search.evaluation import Evaluation, Task
+from nas.search.trials import Trials
+from nas.search.workers import Workers
+from search_spaces import Architecture
 
 CACHE = "search/evaluations.csv"
-
-
-def inherit(supernet: Supernet, architecture: Architecture, data: Data, calibration_images: int) -> Network:
-    """``architecture`` as a network of its own with the supernet's weights, batch norm calibrated, ready to use."""
-    network = supernet.extract(architecture).eval()
-    with one_thread():  # so that the statistics do not depend on the machine's number of cores
-        calibrate(network, data, architecture.input_shape[-1], calibration_images)
-    return network
+PARTIAL = "search/partial-evaluations.csv"  # of part of the examples
 
 
 class InheritedQuality:
     """``evaluate`` for `nas.search.run_search`: rows ``(n, G)`` -> qualities ``(n,)``, of which more is better.
 
-    Every answer is appended to the run's ``search/evaluations.csv`` before it is used, so no network is scored twice,
-    neither by another searcher, seed or device nor after a kill. On the CPU ``job.threads`` worker processes of one thread
-    each share the work, and a network's score does not depend on how many there are. A context manager.
+    Every answer is appended to the run's ``search/evaluations.csv`` before it is used, in the order in which it was asked
+    for, so no network is scored twice, neither by another searcher, seed or device nor after a kill; and a network's score
+    does not depend on who computes it. A context manager, which closes the workers.
 
     Args:
-        run: a run whose supernet is trained; holds the cache.
-        supernet: in evaluation mode.
-        data: its ``search`` split scores (the job's number of examples), its ``train`` split calibrates.
+        run: holds the cache.
+        evaluation: what a score is.
+        workers: who computes it.
+        trials: the study that shows the evaluations, and shares them with the workers of other machines; or None.
     """
 
-    def __init__(self, run: RunDirectory, supernet: Supernet, data: Data) -> None:
-        self._run, self._supernet, self._data = run, supernet, data
-        self._metric = data.metric
+    def __init__(
+        self, run: RunDirectory, evaluation: Evaluation, workers: Workers, trials: Trials | None = None
+    ) -> None:
+        self._run, self._evaluation, self._workers, self._trials = run, evaluation, workers, trials
+        self._metric = evaluation.data.metric
         self._known = {row["hash"]: float(row[self._metric.name]) for row in run.read_rows(CACHE)}
-        self._pool: ProcessPoolExecutor | None = None
+        self._partial = {
+            (row["hash"], int(row["examples"])): float(row[self._metric.name]) for row in run.read_rows(PARTIAL)
+        }
+        self._shown: set[str] = set()  # hashes that the study has
 
     def __enter__(self) -> InheritedQuality:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+    def __exit__(self, kind: object, *_: object) -> None:
+        with ExitStack() as stack:
+            stack.callback(self._workers.close)
+            if self._trials is not None and kind is None:
+                self._trials.finished = True
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
-        architectures = [self._supernet.space.architecture(row) for row in rows]
-        unknown = list({a.hash: a for a in architectures if a.hash not in self._known}.values())
-        scores = self._in_workers(unknown) if len(unknown) > 1 and self._workers > 1 else map(self._here, unknown)
-        for architecture, value in zip(unknown, scores, strict=True):
-            self._run.append_rows(CACHE, [{"hash": architecture.hash, self._metric.name: repr(value)}])
-            self._known[architecture.hash] = value
+    def __call__(self, rows: Rows, share: float = 1.0) -> Floats:
+        """Qualities (n,) of rows, on this share of the search examples (the first ones)."""
+        space = self._evaluation.supernet.space
+        architectures = [space.architecture(row) for row in rows]
+        examples = max(1, round(share * self._evaluation.examples))
+        if examples < self._evaluation.examples:
+            return self._on_part(architectures, examples)
+        unknown = {a.hash: a for a in architectures if a.hash not in self._known}
+        if self._trials is not None:
+            self._show({a: self._known[a.hash] for a in architectures if a.hash in self._known}, unknown.values())
+        if unknown:
+            self._evaluate(unknown)
         return self._metric.oriented(np.array([self._known[a.hash] for a in architectures]))
 
-    @property
-    def _workers(self) -> int:
-        on_cpu = next(self._supernet.parameters()).device.type == "cpu"
-        return self._run.job.threads if on_cpu else 1
+    def _evaluate(self, unknown: dict[str, Architecture]) -> None:
+        """Score these and keep the scores, in their order."""
+        found: dict[str, float] = {}
+        waiting = iter(unknown)
+        turn = next(waiting)
+        if self._trials is not None:
+            found = {name: value for name, value in self._trials.scores().items() if name in unknown}
+        names = {a.genes: a for a in unknown.values()}
 
-    def _here(self, architecture: Architecture) -> float:
-        return score(self._run, self._supernet, self._data, architecture)
+        def keep() -> None:
+            """What is done of the next ones in the order goes to the file; the rest waits for its turn."""
+            nonlocal turn
+            while turn in found:
+                self._run.append_rows(CACHE, [{"hash": turn, self._metric.name: repr(found[turn])}])
+                self._known[turn] = found[turn]
+                turn = next(waiting, "")
 
-    def _in_workers(self, architectures: list[Architecture]) -> list[float]:
-        if self._pool is None:
-            context = get_context("spawn")  # a fork would copy OpenMP's locks in whatever state they are
-            self._pool = ProcessPoolExecutor(self._workers, context, _start_worker, (self._run.path.absolute(),))
-        genes = [architecture.genes for architecture in architectures]
-        return list(self._pool.map(_score_genes, genes))
+        keep()  # what others evaluated before this process was started
+        for task, value in self._workers.scores(self._tasks(unknown, found)):
+            architecture = names[task.genes]
+            found.setdefault(architecture.hash, value)
+            keep()
+            if self._trials is not None:
+                self._trials.tell({architecture: value})
 
+    def _show(self, known: dict[Architecture, float], unknown: Collection[Architecture]) -> None:
+        """The study gets what is known, where an earlier one did not get it, and what is to be evaluated."""
+        assert self._trials is not None
+        if not self._shown:
+            self._trials.finished = False
+        if new := {a: value for a, value in known.items() if a.hash not in self._shown}:
+            self._trials.tell(new)
+        if unknown:
+            self._trials.offer(unknown)
+        self._shown |= {a.hash for a in (*known, *unknown)}
 
-def score(run: RunDirectory, supernet: Supernet, data: Data, architecture: Architecture) -> float:
-    """The metric of ``architecture`` on the job's search examples with inherited weights, on one thread."""
-    settings = run.job.search
-    network = inherit(supernet, architecture, data, settings.calibration_images)
-    with one_thread():
-        return evaluate(network, first(data.search, settings.images), data, architecture.input_shape[-1]).value
+    def _tasks(self, unknown: dict[str, Architecture], found: dict[str, float]) -> Iterator[Task]:
+        """What to evaluate next here, drawn when a worker is free; ``found`` grows meanwhile."""
+        ours: set[str] = set()
+        if self._trials is not None:
+            while (taken := self._trials.take(unknown.keys() - found.keys())) is not None:
+                ours.add(taken.hash)
+                yield Task(taken.genes)
+        for name in unknown:  # what others hold is evaluated here too rather than waited for
+            if self._trials is not None:
+                found.update((known, value) for known, value in self._trials.scores().items() if known in unknown)
+            if name not in ours and name not in found:
+                yield Task(unknown[name].genes)
 
-
-_worker: tuple[RunDirectory, Supernet, Data]  # of a worker process: set once, when it starts
-
-
-def _start_worker(folder: Path) -> None:
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C stops the parent, which stops its workers
-    with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # Linux: die with the parent, also when it is killed
-    torch.set_num_threads(1)
-    run = RunDirectory.open(folder, read_only=True)
-    data = load_data(run.job.data)
-    _worker = run, train_supernet(run, data, Silent()), data
-
-
-def _score_genes(genes: tuple[int, ...]) -> float:
-    run, supernet, data = _worker
-    return score(run, supernet, data, supernet.space.architecture(np.array(genes)))
+    def _on_part(self, architectures: list[Architecture], examples: int) -> Floats:
+        tasks = {Task(a.genes, examples): a for a in architectures if (a.hash, examples) not in self._partial}
+        for task, value in self._workers.scores(tasks) if tasks else ():
+            name = tasks[task].hash
+            self._run.append_rows(PARTIAL, [{"hash": name, "examples": examples, self._metric.name: repr(value)}])
+            self._partial[name, examples] = value
+        return self._metric.oriented(np.array([self._partial[a.hash, examples] for a in architectures]))

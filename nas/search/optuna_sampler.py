@@ -99,7 +99,7 @@ class SearcherSampler(BaseSampler):
         )
         search = get_searcher(self._searcher)(problem)
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
-        known = [(t, row) for t in trials if t.number != trial.number and (row := _row(t, space)) is not None]
+        known = [(t, row) for t in trials if t.number != trial.number and (row := row_of(t, space)) is not None]
         done = [(row, t.values) for t, row in known if t.state is TrialState.COMPLETE]
         if done:
             signs = [1.0 if way is StudyDirection.MINIMIZE else -1.0 for way in study.directions]
@@ -143,7 +143,7 @@ def _plain(search_space: dict[str, BaseDistribution]) -> SearchSpace:
     )
 
 
-def _row(trial: FrozenTrial, space: SearchSpace) -> Rows | None:
+def row_of(trial: FrozenTrial, space: SearchSpace) -> Rows | None:
     """The row (G,) of a trial; None where it has no value for an active gene, or one that is none of the space's."""
     row = np.zeros(len(space.choices), np.int16)
     for g, choice in enumerate(space.choices):
