@@ -46,7 +46,9 @@ RayAddress = Annotated[
 ]
 Storage = Annotated[
     str | None,
-    typer.Option("--storage", help="Optuna storage of the trials, a URL or a file; default: a journal in the run directory"),
+    typer.Option(
+        "--storage", help="Optuna storage of the trials, a URL or a file; default: a journal in the run directory"
+    ),
 ]
 
 
@@ -165,12 +167,26 @@ def front(
     as_json: AsJson = False,
 ) -> None:
     """Show the Pareto front of a run, device by device."""
-    if not as_json:
-        _show_fronts(run, Console(), device)
-        return
     import json
 
+    import pandas as pd
+
+    from nas.search.front import TOGETHER
+
+    file = run / TOGETHER
+    together = pd.read_csv(file, dtype={"hash": str}) if file.exists() and device is None else None
+    if not as_json:
+        _show_fronts(run, Console(), device)
+        if together is not None:
+            from nas.metric import METRICS
+            from nas.report.tables import together_table
+
+            metric = next(metric for name, metric in METRICS.items() if name in together.columns)
+            Console().print(together_table(together, metric))
+        return
     fronts = {part.name: json.loads(part.members.to_json(orient="records")) for part in _device_reports(run, device)}
+    if together is not None:
+        fronts["together"] = json.loads(together.to_json(orient="records"))
     print(json.dumps(fronts, indent=2))
 
 
@@ -219,28 +235,33 @@ def main(arguments: list[str] | None = None) -> int:
     # Before PyTorch is imported: threads that spin while they wait bring training almost to a halt as soon as anything else
     # runs (beside one busy process, two threads, two cores: 1 step in four minutes; waiting passively 42 in one).
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from hardware.errors import HardwareError
-    from nas.errors import JobError
-    from predictors.errors import PredictorError
-    from search_spaces.errors import SpaceError
-
     errors = Console(stderr=True)
     try:
         result = app(args=arguments, standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except (JobError, SpaceError, HardwareError, PredictorError) as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        return 2
     except (KeyboardInterrupt, typer.Abort):
         errors.print("stopped; the same command goes on from here", style="yellow")
         return 130
     except typer.Exit as stop:
         return stop.exit_code
     except Exception as error:
-        if not (hasattr(error, "show") and hasattr(error, "exit_code")):
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()  # a usage error of the command line: it prints itself
+            return int(error.exit_code)
+        if not isinstance(error, _mistakes()):
             raise
-        error.show()  # a usage error of the command line: it prints itself
-        return int(error.exit_code)
+        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        return 2
+
+
+def _mistakes() -> tuple[type[Exception], ...]:
+    """What stands for a user's mistake; imported late, as it brings PyTorch with it, which `nas --help` does without."""
+    from hardware.errors import HardwareError
+    from nas.errors import JobError
+    from predictors.errors import PredictorError
+    from search_spaces.errors import SpaceError
+
+    return JobError, SpaceError, HardwareError, PredictorError
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Threads = Annotated[int, Field(ge=1, le=256)]
 Resolution = Annotated[int, Field(ge=4, le=1024)]
 Context = Annotated[int, Field(ge=8, le=65_536)]
-Control = Literal["random", "conv", "attention", "ssm", "no-ssm", "linear-attention"]
-CONTROLS: tuple[Control, ...] = ("random", "conv", "attention", "ssm", "no-ssm")
+Control = Literal["random", "local-search", "conv", "attention", "ssm", "no-ssm", "linear-attention"]
+CONTROLS: tuple[Control, ...] = ("random", "local-search", "conv", "attention", "ssm", "no-ssm")
 
 
 def _key(default: object, description: str, **bounds: Any) -> Any:
@@ -123,16 +123,17 @@ class ProfileSection(Section):
 
 
 class SearchSection(Section):
-    searcher: Literal["random", "nsga2", "predictor-nsga2"] = _key("predictor-nsga2", "the searcher")
+    searcher: str = _key("predictor-nsga2", "the searcher, or several joined by + that share the evaluations")
     evaluations: int = _key(200, "unique architectures evaluated a device and seed", ge=2, le=10_000_000)
     population: int = _key(20, "architectures a generation; at most evaluations", ge=2, le=1_000_000)
+    together: bool = _key(False, "one search for all devices: the same networks serve them all, within every limit")
     images: int | None = _key(None, "search images or sequences an evaluation; null: all", ge=10, le=10**9)
     calibration_images: int = _key(512, "training images or sequences that calibrate normalisation", ge=2, le=10**9)
     seeds: int = _key(1, "independent searches a device", ge=1, le=20)
     designs: Literal["none", "mark", "start"] = _key(
         "mark", "known designs nearest in the space: left out, marks on the front, or also where searches begin"
     )
-    controls: Annotated[tuple[Control, ...], Field(max_length=6), BeforeValidator(_tuple)] = _key(
+    controls: Annotated[tuple[Control, ...], Field(max_length=7), BeforeValidator(_tuple)] = _key(
         CONTROLS, "what the search is compared with at equal cost"
     )
 

@@ -34,12 +34,23 @@ def problems_of(job: Job) -> Iterator[Problem]:
         yield "search.population", search.population, f"at most search.evaluations ({search.evaluations})"
     if len(set(search.controls)) < len(search.controls):
         yield "search.controls", list(search.controls), "each control once"
+    yield from _searcher_problems(search.searcher)
     seen: set[str] = set()
     for index, device in enumerate(job.devices):
         if device.name in seen:
             yield f"devices[{index}].name", device.name, "a name that no other device of the job has"
         seen.add(device.name)
         yield from _device_problems(f"devices[{index}]", device)
+
+
+def _searcher_problems(name: str) -> Iterator[Problem]:
+    from nas.errors import JobError
+    from nas.search.base import get_searcher, searcher_names
+
+    try:
+        get_searcher(name)
+    except JobError:
+        yield "search.searcher", name, one_of(searcher_names(shares=True), name) + "; or several, joined by +"
 
 
 def _data_problems(job: Job) -> Iterator[Problem]:

@@ -25,8 +25,8 @@ from nas.resources import ALONE, Resources
 from nas.run import RunDirectory
 from nas.search.candidates import check_feasible
 from nas.search.designs import designs_frame
-from nas.search.front import front_frame
-from nas.search.study import evaluations_frame, hypervolume_frame, search_device
+from nas.search.front import TOGETHER, front_frame, together_frame
+from nas.search.study import evaluations_frame, hypervolume_frame, search_devices
 from nas.search.trials import open_storage
 from nas.session import Session, table_folder, validation_text, write_front
 from nas.training.supernet import space_of
@@ -77,7 +77,7 @@ def check_limit(space: SearchSpace, device: DeviceSection, predictor: LatencyPre
     if device.max_latency_ms is not None:
         check_feasible(
             space,
-            lambda rows: np.asarray(predictor.predict(rows).mean_ms),
+            predictor.ms,
             device.max_latency_ms,
             np.random.default_rng(seed),
             key=f"devices.{device.name}.max_latency_ms",
@@ -136,20 +136,24 @@ def search_step(session: Session) -> None:
         return
     metric = session.data.metric
     with session.evaluator() as evaluate:
-        for device in job.devices:
-            if run.step_done(f"search:{device.name}"):
+        for devices in [job.devices] if job.search.together else [(device,) for device in job.devices]:
+            if all(run.step_done(f"search:{device.name}") for device in devices):
                 continue
             began = time.perf_counter()
-            predictor = session.predictor(device)
-            results = search_device(session.space, device, job.search, evaluate, predictor, job.seed, session.progress)
-            run.write_parquet(f"search/{device.name}.parquet", evaluations_frame(results, metric))
-            run.write_parquet(f"search/{device.name}-hypervolume.parquet", hypervolume_frame(results))
-            front = front_frame(session.space, results[job.search.searcher], predictor, metric)
-            write_front(run, device, front)
-            if job.search.designs != "none":
-                known = designs_frame(session.space, evaluate, predictor, metric)
-                run.write_parquet(f"search/{device.name}-designs.parquet", known)
-            run.mark_done(f"search:{device.name}", seconds=round(time.perf_counter() - began, 1))
+            predictors = [session.predictor(device) for device in devices]
+            found = search_devices(session.space, devices, job.search, evaluate, predictors, job.seed, session.progress)
+            for device, predictor, results in zip(devices, predictors, found, strict=True):
+                run.write_parquet(f"search/{device.name}.parquet", evaluations_frame(results, metric))
+                run.write_parquet(f"search/{device.name}-hypervolume.parquet", hypervolume_frame(results))
+                write_front(run, device, front_frame(session.space, results[job.search.searcher], predictor, metric))
+                if job.search.designs != "none":
+                    known = designs_frame(session.space, evaluate, predictor, metric)
+                    run.write_parquet(f"search/{device.name}-designs.parquet", known)
+            if job.search.together:
+                asked = [results[job.search.searcher] for results in found]
+                run.write_csv(TOGETHER, together_frame([device.name for device in devices], asked, metric))
+            for device in devices:
+                run.mark_done(f"search:{device.name}", seconds=round(time.perf_counter() - began, 1))
 
 
 STEPS: dict[str, Callable[[Session], None]] = {

@@ -24,7 +24,7 @@ import yaml
 from nas.errors import JobError
 from nas.files import TEMPORARY, append_rows, read_rows, write_atomically
 from nas.job import Job
-from nas.job_file import different_keys, load_job
+from nas.job_file import different_keys, load_job, parse_job
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,14 +122,17 @@ class RunDirectory:
             run.manifest = _read_manifest(run.path / MANIFEST)
             run.job = load_job(run.path / JOB) if job is None else job
             if run.manifest["fingerprint"] != run.job.fingerprint():
-                keys = different_keys(run.manifest["job"], run.job.to_dict())
+                then = _read_today(run.manifest["job"])
+                keys = different_keys(then, run.job.to_dict())
                 early = [key for key in keys if not (_section(key) in LATER or key.endswith(".max_latency_ms"))]
-                if early or not keys or read_only:
+                damaged = not keys and then == run.manifest["job"]
+                if early or damaged or (keys and read_only):
                     raise JobError(
                         f"run {run.path}: was made with another job; these keys differ: "
-                        f"{', '.join(early) or 'an unknown key'}; legal: the same job, or another directory (--out)"
+                        f"{', '.join(early or keys) or 'an unknown key'}; legal: the same job, or another directory (--out)"
                     )
-                run._take_over(keys)
+                if keys:
+                    run._take_over(keys)
             if not read_only:
                 run._sweep()
         except BaseException:
@@ -280,6 +283,14 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     if not legal or not all(isinstance(step, dict) for step in _values(manifest["steps"])):
         raise JobError(f"{path}: is no manifest of a run; legal: a JSON object with fingerprint, job and steps")
     return dict(manifest)
+
+
+def _read_today(job: object) -> object:
+    """A stored job with the keys that jobs have got since, at their defaults; as it is where it is none today."""
+    try:
+        return parse_job(job).to_dict()
+    except JobError:
+        return job
 
 
 def _values(steps: object) -> list[object]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from hardware.table import LatencyTable
@@ -62,7 +61,7 @@ class Session:
     def trials(self) -> Trials:
         """The study of the run's evaluations: in a journal of the run, or in the storage that the resources name."""
         storage = self.resources.storage or str(self.run.file(JOURNAL))
-        latencies = {d.name: partial(_latency, self.predictor(d)) for d in self.job.devices}
+        latencies = {d.name: self.predictor(d).ms for d in self.job.devices}
         name = study_name(self.run)
         return Trials(storage, name, self.space, self.data.metric, latencies, self.progress.say)
 
@@ -81,10 +80,6 @@ class Session:
         if device.name not in self._predictors:
             self._predictors[device.name] = LatencyPredictor(self.space, self.table(device))
         return self._predictors[device.name]
-
-
-def _latency(predictor: LatencyPredictor, rows: np.ndarray) -> np.ndarray:
-    return np.asarray(predictor.predict(rows).mean_ms)
 
 
 def table_folder(device: DeviceSection) -> Path:

@@ -99,6 +99,10 @@ class LatencyPredictor:
         """Latencies of canonical rows (n, G), vectorised."""
         return self._interval(self._correction.finish(self._corrected.score(X), self._plain.score(X)))
 
+    def ms(self, X: NDArray[np.int16]) -> Floats:
+        """Latencies (n,) in ms of canonical rows (n, G), without their intervals: an objective of a search."""
+        return np.asarray(self.predict(X).mean_ms)
+
     def predict_one(self, architecture: Architecture) -> LatencyPrediction:
         """Latency of one architecture of any space whose operators the table knows, as floats."""
         found = self._interval(self._whole([architecture]))
@@ -110,7 +114,7 @@ class LatencyPredictor:
 
     def minimum(self, rng: np.random.Generator) -> tuple[NDArray[np.int16], float]:
         """(row (G,), ms) of the fastest architecture that a bounded search finds."""
-        return minimise(self._space, lambda X: np.asarray(self.predict(X).mean_ms), rng)
+        return minimise(self._space, self.ms, rng)
 
     def _interval(self, ms: Floats) -> LatencyPrediction:
         factor = np.exp(self._width)

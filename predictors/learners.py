@@ -1,4 +1,4 @@
-"""What an accuracy predictor is made of: learners that are fitted to features and guess a number."""
+"""What predictors are made of: learners that are fitted to features and guess a number."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
+
+from predictors.additive import Additive
 
 Floats = NDArray[np.float64]
 TREES = 60
@@ -80,11 +82,19 @@ class Process:
         return self
 
     def predict(self, F: Floats, Z: Floats) -> Floats:
-        return np.asarray(self._mean + np.exp(-distances(Z, self._Z) / self._scale) @ self._weights)
+        return self.at(self.distances(Z))
 
-    def doubt(self, Z: Floats) -> Floats:
-        """(n,) predictive variances, of a process of variance 1: larger far from all that was seen."""
-        near = np.exp(-distances(Z, self._Z) / self._scale)
+    def distances(self, Z: Floats) -> Floats:
+        """(n, seen) to the rows of the fit."""
+        return distances(Z, self._Z)
+
+    def at(self, distance: Floats) -> Floats:
+        """(n,) what `predict` says of rows at such distances (n, seen)."""
+        return np.asarray(self._mean + np.exp(-distance / self._scale) @ self._weights)
+
+    def doubt(self, distance: Floats) -> Floats:
+        """(n,) predictive variances, of a process of variance 1, at such distances: larger far from all that was seen."""
+        near = np.exp(-distance / self._scale)
         return np.maximum(1.0 + self._noise - ((near @ self._inverse) * near).sum(axis=1), self._noise)
 
     @property
@@ -105,7 +115,10 @@ class Trees:
         return self
 
     def predict(self, F: Floats, Z: Floats) -> Floats:
-        return np.asarray(self._trees.predict(F))
+        """As scikit-learn's own, which checks its input anew for every tree: that takes as long as the trees."""
+        rows = np.ascontiguousarray(F, dtype=np.float32)
+        trees = self._trees.estimators_
+        return np.asarray(sum(tree.tree_.predict(rows)[:, 0] for tree in trees)) / len(trees)
 
 
 class Boosted:
@@ -141,6 +154,7 @@ LEARNERS: dict[str, Callable[[int], Learner]] = {
     "trees": lambda seed: Trees(ExtraTreesRegressor(TREES, max_features=0.5, n_jobs=1, random_state=seed)),
     "boosted": Boosted,
     "forest": lambda seed: Trees(RandomForestRegressor(TREES, max_features=0.3, n_jobs=1, random_state=seed)),
+    "additive": lambda seed: Additive(),  # of costs: it is told their logs
 }
 STACK = (
     "process",

@@ -1,4 +1,4 @@
-"""Accuracy predictors by name, for benchmarks and for users who compare."""
+"""Predictors of accuracy, and of latency on one device, by name, for benchmarks and for users who compare."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from predictors.accuracy import AccuracyPredictor
 from predictors.encoding import Features
+from predictors.in_device import InDevicePredictor
+from predictors.latency_features import LatencyFeatures
 from predictors.learners import LEARNERS
 from predictors.process import ProcessPredictor
 
@@ -24,16 +26,33 @@ class Predictor(Protocol):
     def predict(self, X: NDArray[np.integer]) -> tuple[Floats, Floats]: ...
 
 
+class DevicePredictor(Protocol):
+    """Learns latencies (n,) of rows (n, G), and predicts the mean and standard deviation of their logs."""
+
+    def fit(self, X: NDArray[Any], ms: Floats) -> Any: ...
+
+    def predict(self, X: NDArray[Any]) -> tuple[Floats, Floats]: ...
+
+
 Factory = Callable[[Features, int], Predictor]
+DeviceFactory = Callable[[LatencyFeatures, int], DevicePredictor]
 
 
 def _single(name: str) -> Factory:
     return lambda features, seed: AccuracyPredictor(features, seed, (name,))
 
 
+def _single_latency(name: str) -> DeviceFactory:
+    return lambda features, seed: InDevicePredictor(features, seed, (name,))
+
+
 # "stacked" first: the one that searches use, but for those that refit often, which use "gaussian-process"
 ACCURACY_PREDICTORS: dict[str, Factory] = {
     "stacked": AccuracyPredictor,
     "gaussian-process": lambda features, seed: ProcessPredictor(features),
-    **{name: _single(name) for name in LEARNERS},
+    **{name: _single(name) for name in LEARNERS if name != "additive"},  # accuracy is no sum of parts
+}
+IN_DEVICE_PREDICTORS: dict[str, DeviceFactory] = {
+    "stacked": InDevicePredictor,
+    **{name: _single_latency(name) for name in LEARNERS},
 }

@@ -12,9 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from nas.bench.calibration_cli import calibrate
-from nas.bench.predictors_cli import accuracy_predictor, latency_transfer
+from nas.bench.in_device_cli import in_device
+from nas.bench.predictors_cli import accuracy_predictor, latency_transfer, words
 from nas.bench.proxies_cli import proxies
-from nas.bench.search_cli import constraints, engine, search
+from nas.bench.search_cli import constraints, engine, search, searchers
+from nas.bench.throughput_cli import throughput
+from nas.bench.timm_cli import timm_models
 from nas.progress import Progress, Terminal
 
 app = typer.Typer(
@@ -23,9 +26,13 @@ app = typer.Typer(
 
 app.command()(accuracy_predictor)
 app.command()(latency_transfer)
+app.command()(in_device)
+app.command()(timm_models)
+app.command()(throughput)
 app.command()(calibrate)
 app.command()(proxies)
 app.command()(search)
+app.command()(searchers)
 app.command()(engine)
 app.command()(constraints)
 
@@ -134,14 +141,16 @@ def ranks(
 def resume(
     job: Annotated[str, typer.Argument(metavar="JOB", help="a job whose devices all give a latency table")],
     out: Annotated[Path, typer.Option(help="folder for the runs")],
-    kills: Annotated[int, typer.Option(min=1, help="runs to kill and resume")] = 10,
+    kills: Annotated[int, typer.Option(min=1, help="kills in all")] = 10,
+    searchers: Annotated[str, typer.Option(help="kill the searches alone, by these searchers: a,b,c")] = "",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Kill runs at random moments and resume them: the same front, byte for byte, as an undisturbed run?"""
     from nas.bench.resume import bench_resume
 
-    result = _report(lambda progress: bench_resume(job, out, kills, seed, progress), as_json)
+    names = words(searchers)
+    result = _report(lambda progress: bench_resume(job, out, kills, seed, progress, names), as_json)
     if result["different"]:
         raise typer.Exit(1)
 

@@ -62,10 +62,7 @@ def bench_constraints(tables: Sequence[Path], cases: int, seed: int, progress: P
 def _objectives(tables: Sequence[Path]) -> tuple[SearchSpace, dict[str, Scores]]:
     space, found = given_tables({path.name: LatencyTable.load(path) for path in tables})
 
-    def latency(predictor: LatencyPredictor) -> Scores:
-        return lambda X: np.asarray(predictor.predict(X).mean_ms)
-
-    known = {f"{name}_ms": latency(LatencyPredictor(space, table)) for name, table in found.items()}
+    known: dict[str, Scores] = {f"{name}_ms": LatencyPredictor(space, table).ms for name, table in found.items()}
     return space, {**known, "parameters": space.additive(lambda spec: float(cost(spec).parameters)).score}
 
 

@@ -100,9 +100,10 @@ def numbers(text: str, option: str, least: int) -> list[int]:
     return sorted({int(word) for word in found})
 
 
-def print_rows(rows: pd.DataFrame) -> None:
-    """The rows as one JSON object on standard output."""
-    print(json.dumps({"rows": json.loads(rows.to_json(orient="records"))}, indent=2))
+def print_rows(rows: pd.DataFrame, **more: pd.DataFrame) -> None:
+    """The rows, and other tables by name, as one JSON object on standard output."""
+    tables = {"rows": rows, **more}
+    print(json.dumps({name: json.loads(table.to_json(orient="records")) for name, table in tables.items()}, indent=2))
 
 
 def write_rows(rows: pd.DataFrame, out: Path | None, digits: int = 4) -> None:

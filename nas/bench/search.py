@@ -17,7 +17,7 @@ from nas.bench.table_space import Floats, TableFeatures, TableSpace, table_space
 from nas.bench.tabular import Tabular
 from nas.errors import JobError
 from nas.progress import Progress
-from nas.search import Problem, drive, pareto, searcher_names
+from nas.search import Problem, drive, get_searcher, pareto, searcher_names
 from predictors.encoding import Features
 
 
@@ -86,8 +86,10 @@ def bench_search(
     """
     legal = [*searcher_names(), *OUTSIDE]
     for name in searchers:
-        if name not in legal:
-            raise JobError(f"--searchers: got {name!r}; legal: {', '.join(legal)}")
+        if "+" in name:
+            get_searcher(name)  # a chain: says what is illegal in it
+        elif name not in legal:
+            raise JobError(f"--searchers: got {name!r}; legal: {', '.join(legal)}; or several, joined by +")
         if name in OUTSIDE:
             OUTSIDE[name].require()
     field = arena(table, task)

@@ -63,6 +63,47 @@ def search(
     Console().print(shown)
 
 
+def searchers(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a trained run directory")],
+    names: Annotated[
+        str, typer.Option("--searchers", help="names; several joined by + share the evaluations")
+    ] = "random,local-search,nsga2,predictor-nsga2",
+    device: Annotated[str | None, typer.Option(help="of the run's job; the first if none")] = None,
+    budget: Annotated[
+        str, typer.Option(help="whole evaluations; one search to the largest is read at each")
+    ] = "50,100,200",
+    seeds: Annotated[int, typer.Option(min=1, help="searches of each searcher")] = 5,
+    members: Annotated[int, typer.Option(min=1, help="of each first front, tested and measured")] = 6,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="processes that evaluate; the job's threads if none")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="folder for growth.csv, members.csv and growth.png")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Searchers on a run's supernet: the hypervolume that their fronts miss, and what the last fronts are worth."""
+    from nas.bench.search_figure import draw
+    from nas.bench.supernet_search import bench_supernet_search
+    from nas.resources import Resources
+
+    budgets = numbers(budget, "--budget", 1)
+    with Terminal(Console(stderr=True)) as progress:
+        growth, finals = bench_supernet_search(
+            run, device, words(names), budgets, seeds, members, progress, Resources(workers)
+        )
+    if out is not None:
+        write_rows(growth, out / "growth.csv", digits=6)
+        write_rows(finals, out / "members.csv", digits=6)
+        draw(growth, out / "growth.png")
+    if as_json:
+        print_rows(growth, members=finals)
+        return
+    shown = Table("searcher", "evaluations", "missing hypervolume")
+    for row in growth.to_dict("records"):
+        missing = f"{row['missing_hypervolume_mean']:.4f} ({row['missing_hypervolume_std']:.4f})"
+        shown.add_row(row["searcher"], str(row["budget"]), missing)
+    Console().print(shown)
+
+
 def engine(
     genes: Annotated[int, typer.Option(min=2, help="of a space of independent genes")] = 40,
     choices: Annotated[int, typer.Option(min=2, help="values of each gene")] = 6,

@@ -43,7 +43,7 @@ def compare(table: LatencyTable) -> pd.DataFrame:
     features = ArchitectureFeatures(space)
     forest = RandomForestRegressor(300, random_state=0).fit(features(space.matrix(fit)), np.log(fit_ms))
     found = {
-        "table": np.asarray(predictor.predict(space.matrix(validate)).mean_ms),
+        "table": predictor.ms(space.matrix(validate)),
         "plain sum": np.array([sum(predictor.operator_ms(spec) for spec in a.specs) for a in validate]),
         "MACs": _line(_total(fit, "macs"), fit_ms)(_total(validate, "macs")),
         "parameters": _line(_total(fit, "parameters"), fit_ms)(_total(validate, "parameters")),

@@ -33,12 +33,17 @@ class Tabular:
 
     def values(self, column: str, option: str) -> Floats:
         """(n,) a column of numbers; nan where there is none. JobError naming ``option`` and the columns."""
-        if column not in self.frame.columns:
-            raise JobError(f"{option}: got {column!r}; legal: {_columns(self.frame, column)}")
-        found = pd.to_numeric(self.frame[column], errors="coerce").to_numpy(np.float64)
-        if not np.isfinite(found).any():
-            raise JobError(f"{option}: column {column!r} holds no numbers")
-        return np.asarray(found)
+        return column_of(self.frame, column, option)
+
+
+def column_of(frame: pd.DataFrame, column: str, option: str) -> Floats:
+    """(n,) a column of numbers; nan where there is none. JobError naming ``option`` and the columns."""
+    if column not in frame.columns:
+        raise JobError(f"{option}: got {column!r}; legal: {_columns(frame, column)}")
+    found = pd.to_numeric(frame[column], errors="coerce").to_numpy(np.float64)
+    if not np.isfinite(found).any():
+        raise JobError(f"{option}: column {column!r} holds no numbers")
+    return np.asarray(found)
 
 
 def read_tabular(
@@ -52,7 +57,7 @@ def read_tabular(
     Raises:
         JobError: neither or an unknown one is given, a column is missing, or a code is illegal; nothing is read in vain.
     """
-    frame = _read(path)
+    frame = read_frame(path)
     if operators:
         for column in operators:
             if column not in frame.columns:
@@ -93,7 +98,8 @@ def _checked(codes: NDArray[np.generic], features: Features, option: str) -> Cod
     return found
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_frame(path: Path) -> pd.DataFrame:
+    """The CSV (gzip too) or Parquet file in ``path``. JobError if it is none."""
     try:
         return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"arch": str})
     except FileNotFoundError:

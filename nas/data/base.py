@@ -112,10 +112,13 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def split_in_two(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (rest, taken), both ascending: `fraction` of the images, stratified by class, and the others."""
+    """Indices (rest, taken): `fraction` of the images, stratified by class, and the others.
+
+    Both in the order of `stratified_order`: who looks at the first images only sees every class, however they are stored.
+    """
     order = stratified_order(labels, seed)
     count = min(max(round(fraction * len(labels)), 1), len(labels) - 1)
-    return np.sort(order[count:]), np.sort(order[:count])
+    return order[count:], order[:count]
 
 
 def assemble(

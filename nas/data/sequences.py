@@ -103,8 +103,8 @@ def text_data(section: DataSection, text: bytes) -> SequenceData:
     """Windows of ``data.context`` bytes of ``text``, each labelled with the byte that follows.
 
     The text is cut into contiguous blocks; every tenth block is the test split, ``search_fraction`` of the others, by
-    ``data.seed``, the search split. No window crosses from one block into another. ``data.limit`` windows are kept of
-    train and search together, at random.
+    ``data.seed``, the search split. No window crosses from one block into another. The windows of train and search stand
+    at random, so that the first ones are from everywhere; ``data.limit`` are kept of both together.
 
     Raises:
         JobError: the text is too short for this.
@@ -126,10 +126,10 @@ def text_data(section: DataSection, text: bytes) -> SequenceData:
     parts = {"search": sorted(rest[:held]), "train": sorted(rest[held:]), "test": test}
     splits = {name: np.concatenate([windows[i] for i in chosen]) for name, chosen in parts.items()}
     pool = len(splits["train"]) + len(splits["search"])
-    if section.limit is not None and section.limit < pool:
-        for name in ("train", "search"):
-            kept = max(round(section.limit * len(splits[name]) / pool), 1)
-            splits[name] = splits[name][np.sort(rng.permutation(len(splits[name]))[:kept])]
+    share = 1.0 if section.limit is None else min(section.limit / pool, 1.0)
+    for name in ("train", "search"):
+        kept = max(round(share * len(splits[name])), 1)
+        splits[name] = splits[name][rng.permutation(len(splits[name]))[:kept]]
     made = {name: _next_token(torch.from_numpy(array)) for name, array in splits.items()}
     notes = {"tokens": "the bytes of the text"}
     return SequenceData(

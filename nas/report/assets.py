@@ -48,6 +48,7 @@ a:focus-visible, button:focus-visible, .scroll:focus-visible { outline: 3px soli
 .key { display: inline-block; padding: 0 .35em; border-radius: .25em; margin: 0 .2em .2em 0;
   color: white; font-size: .8rem; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .9em; }
+summary { cursor: pointer; color: var(--mark); margin: .5rem 0; }
 pre { background: var(--wash); border-radius: .5rem; padding: .75rem 1rem; overflow-x: auto; }
 footer { margin: 3rem 0 2rem; }
 @media print { nav { display: none; } .plot, table { break-inside: avoid; } }

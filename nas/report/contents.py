@@ -21,6 +21,7 @@ HYPERVOLUMES = ("search", "seed", "evaluations", "hypervolume")
 VALIDATION = ("predicted_ms", "low_ms", "high_ms", "measured_ms")
 DESIGNS = ("design", "hash", "latency_ms")
 TRAINING = ("step", "epoch", "loss")
+GENES = ("gene", "value", "front", "sampled")  # and evaluated, where the run holds it
 RANKS = ("inherited_accuracy", "standalone_accuracy")
 
 
@@ -43,12 +44,16 @@ class DeviceReport:
         front: one row a front member, columns `FRONT`. The metric is inherited from the supernet, on the search
             split; the ``test_`` and ``measured_`` columns are NaN for members that were not tested. ``genes`` is JSON
             text: what `Architecture.to_json` gives, or its genes alone.
-        evaluations: every architecture evaluated, by the search and each control, columns `EVALUATIONS`.
+        evaluations: every architecture evaluated, by the search and each control, columns `EVALUATIONS`, and
+            latency_low_ms and latency_high_ms where they are known.
         hypervolumes: columns `HYPERVOLUMES`, the volume after so many evaluations.
         validation: the held-out whole networks of the latency table, columns `VALIDATION`.
         metric: what the data set is judged by.
         mode: of a call: ``forward``, or ``decode``.
         designs: known designs nearest in the space, columns `DESIGNS` and the metric; None: not evaluated.
+        genes: how many networks of the front, of a uniform sample and of all evaluations have each gene value, columns
+            `GENES` (see `nas.report.genes.gene_counts`); None: not counted.
+        latency_range_ms: of the fastest and the slowest network that the search could have found; None: not known.
 
     Raises:
         ValueError: a table lacks a column, or the front is empty.
@@ -65,6 +70,8 @@ class DeviceReport:
     metric: Metric = ACCURACY
     mode: str = "forward"
     designs: pd.DataFrame | None = None
+    genes: pd.DataFrame | None = None
+    latency_range_ms: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         _check(self.front, "front", (*FRONT, self.quality, self.test_quality))
@@ -75,6 +82,8 @@ class DeviceReport:
         _check(self.validation, "validation", VALIDATION)
         if self.designs is not None:
             _check(self.designs, "designs", (*DESIGNS, self.quality))
+        if self.genes is not None:
+            _check(self.genes, "genes", GENES)
         if self.front.empty:
             raise ValueError(f"front: got no member for device {self.name!r}; a report needs at least one")
 

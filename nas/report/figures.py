@@ -1,4 +1,4 @@
-"""Plots of what was found: the Pareto front of a device, the fronts of all devices, the operators along a front."""
+"""Plots of what was found: the Pareto front of a device, and the fronts of all devices."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from html import escape
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from nas.metric import ACCURACY
 from nas.report import style
 from nas.report.contents import DeviceReport
 from nas.report.findings import front_range
-from nas.report.tables import input_size, layers, mixer_family, operator_mix, wilson
-from nas.report.words import count, listed, ms, ms_interval, percent, quality, quality_interval, search_label
+from nas.report.separation import unseparated
+from nas.report.tables import input_size, layers, wilson
+from nas.report.words import count, listed, ms, ms_interval, quality, quality_interval, search_label
 
 
 def hover_text(member: pd.Series, device: DeviceReport) -> str:
@@ -48,15 +48,18 @@ def _bars(value: pd.Series, low: pd.Series, high: pd.Series, colour: str, alpha:
     }
 
 
-def _window(device: DeviceReport) -> tuple[list[float], list[float]]:
-    """Latency and quality ranges around the front: the cloud's worst quarter is reached by zooming out."""
+def _window(device: DeviceReport, lowest: float, highest: float) -> tuple[list[float], list[float]]:
+    """Latency and quality ranges around the front: the cloud's worst quarter is reached by zooming out.
+
+    ``lowest`` and ``highest`` are the ends of the front's error bars of quality.
+    """
     front, cloud, metric = device.members, device.evaluations, device.metric
     ms_values = front[
         ["latency_low_ms", "latency_high_ms", "latency_ms", "measured_low_ms", "measured_high_ms", "measured_ms"]
     ]
     shown = front[[device.quality, "test_low", "test_high"]].to_numpy(dtype=np.float64)
     right, left = np.nanmax(ms_values.to_numpy(dtype=np.float64)), np.nanmin(ms_values.to_numpy(dtype=np.float64))
-    low, high = np.nanmin(shown), np.nanmax(shown)
+    low, high = min(np.nanmin(shown), lowest), max(np.nanmax(shown), highest)
     if len(cloud):
         right, left = max(right, cloud["latency_ms"].quantile(0.9)), min(left, cloud["latency_ms"].min())
         seen = cloud[device.quality]
@@ -111,6 +114,7 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
             text=device.designs["design"].map(escape),
             hovertemplate=f"<b>%{{text}}</b><br>%{{x:.3g}} ms, %{{y:{device.metric.ticks}}}<extra></extra>",
         )
+    _unseparated(plot, device, search, search_images)
     front = device.members
     texts = [hover_text(member, device) for _, member in front.iterrows()]
     spans = [wilson(a * search_images, search_images) if search_images else (a, a) for a in front[device.quality]]
@@ -123,7 +127,7 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
         line={"color": style.MAIN, "width": 2, "shape": "hv"},
         marker={"size": 9, "color": style.MAIN},
         error_x=_bars(front["latency_ms"], front["latency_low_ms"], front["latency_high_ms"], style.MAIN),
-        error_y=_bars(front[device.quality], low, high, style.MAIN, 0.2) if search_images else None,
+        error_y=_bars(front[device.quality], low, high, style.MAIN, 0.3) if search_images else None,
         text=texts,
         hovertemplate="%{text}<extra></extra>",
     )
@@ -138,7 +142,7 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
             marker={"size": 20, "symbol": "circle-open", "color": "#E69F00", "line": {"width": 3}},
             hoverinfo="skip",
         )
-    x, y = _window(device)
+    x, y = _window(device, low.min(), high.max())
     if device.max_latency_ms is not None:
         limit = device.max_latency_ms
         plot.add_vline(x=limit, line={"dash": "dash", "color": "#B3261E", "width": 2})
@@ -150,6 +154,21 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
     plot.update_xaxes(range=x)
     plot.update_yaxes(range=y, tickformat=device.metric.ticks)
     return plot
+
+
+def _unseparated(plot: go.Figure, device: DeviceReport, search: str, search_images: int | None) -> None:
+    """Rings around the networks that the data cannot separate from the front."""
+    near = unseparated(device, search, search_images)
+    if near is None or near.empty:
+        return
+    plot.add_scatter(
+        x=near["latency_ms"],
+        y=near[device.quality],
+        mode="markers",
+        name="not separated from the front by the data",
+        marker={"size": 11, "symbol": "circle-open", "color": style.MAIN, "line": {"width": 1}},
+        hoverinfo="skip",
+    )
 
 
 def _tested(plot: go.Figure, device: DeviceReport, front: pd.DataFrame, texts: list[str]) -> None:
@@ -191,79 +210,6 @@ def fronts_figure(devices: tuple[DeviceReport, ...]) -> go.Figure:
             text=[hover_text(member, device) for _, member in front.iterrows()],
             hovertemplate="%{text}<extra>" + escape(device.name) + "</extra>",
         )
-    plot.update_xaxes(type="log", **_ticks(pd.concat([device.front["latency_ms"] for device in devices])))
+    plot.update_xaxes(type="log", **style.log_ticks(np.concatenate([device.front["latency_ms"] for device in devices])))
     plot.update_yaxes(tickformat=metric.ticks)
-    return plot
-
-
-def _ticks(values: pd.Series) -> dict:
-    """Written-out ticks of a logarithmic axis, where plotly would write single digits; fewer over a wide range."""
-    first, last = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
-    steps = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if last - first <= 2 else (1.0, 2.0, 5.0)
-    at = [step * 10**decade for decade in np.arange(first, last + 1) for step in steps]
-    return {"tickvals": at, "ticktext": [f"{tick:g}" for tick in at]}
-
-
-def mix_title(device: DeviceReport) -> str:
-    """Which families fill the layers of the front, in per cent of all its layers."""
-    counts = operator_mix(device.front).groupby("family")["count"].sum().sort_values(ascending=False, kind="stable")
-    if counts.empty:
-        return f"{device.name}: no layer of this front chooses a mixer"
-    total = counts.sum()
-    shares = [
-        f"{percent(times / total, 0)} {style.FAMILY_LABELS.get(str(name), str(name))}" for name, times in counts.items()
-    ]
-    return f"{device.name}: the layers of the front are {listed(shares)}"
-
-
-def mix_figure(device: DeviceReport) -> go.Figure:
-    """Every layer of every front member, a column a stage, from the fastest member (top) to the slowest (bottom)."""
-    front = device.members
-    found = [layers(str(genes)) for genes in front["genes"]]
-    stages = sorted({layer.stage for member in found for layer in member}) or [1]
-    names = [f"{ms(row['latency_ms'])} ms · {escape(str(row['hash'])[:6])}" for _, row in front.iterrows()]
-    plot = make_subplots(
-        cols=len(stages),
-        shared_yaxes=True,
-        horizontal_spacing=0.015,
-        column_titles=[f"stage {stage}" for stage in stages],
-    )
-    shown: set[str] = set()
-    for column, stage in enumerate(stages, 1):
-        placed = [[layer for layer in member if layer.stage == stage] for member in found]
-        for depth in range(max((len(member) for member in placed), default=0)):
-            for family, colour in style.FAMILY_COLOURS.items():
-                rows = [i for i, m in enumerate(placed) if len(m) > depth and mixer_family(m[depth].mixer) == family]
-                if not rows:
-                    continue
-                at = [placed[i][depth] for i in rows]
-                plot.add_bar(
-                    y=[names[i] for i in rows],
-                    x=[1] * len(rows),
-                    base=[depth] * len(rows),
-                    orientation="h",
-                    name=style.FAMILY_LABELS[family],
-                    legendgroup=family,
-                    showlegend=family not in shown,
-                    marker={"color": colour, "line": {"color": "white", "width": 2}},
-                    text=[escape(layer.mixer) for layer in at],
-                    textposition="inside",
-                    insidetextanchor="middle",
-                    textangle=0,
-                    textfont={"color": "black" if family in ("linear attention", "other") else "white", "size": 12},
-                    hovertext=[f"stage {x.stage}.{x.layer}: {escape(x.mixer)} {escape(x.sizes)}" for x in at],
-                    hovertemplate="%{y}<br>%{hovertext}<extra></extra>",
-                    row=1,
-                    col=column,
-                )
-                shown.add(family)
-    height = 150 + 26 * len(front)
-    plot.update_layout(
-        template=style.TEMPLATE, title_text=escape(mix_title(device)), barmode="overlay",
-        bargap=0.15, height=height,
-        uniformtext={"minsize": 8, "mode": "hide"}, margin={"t": 92, "b": 50},
-        legend={"y": -20 / (height - 142)},
-    )  # fmt: skip
-    plot.update_xaxes(showticklabels=False, ticks="", showgrid=False)
-    plot.update_yaxes(categoryorder="array", categoryarray=names[::-1], showgrid=False, ticks="")
     return plot

@@ -21,6 +21,11 @@ _MEANING: dict[str, dict[str, str]] = {
         "same": "guided search found no more than random search here",
         "worse": "random search is the better choice here",
     },
+    "local-search": {
+        "better": "looking beyond the neighbours of what is known pays here",
+        "same": "plain local search would have done here",
+        "worse": "plain local search is the better choice here",
+    },
     "no-ssm": {
         "better": "the state-space operators help here",
         "same": "the state-space operators did not help here",

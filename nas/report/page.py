@@ -6,13 +6,18 @@ from html import escape
 
 from plotly.offline import get_plotlyjs
 
+from nas.report.agreement import agreement_figure, agreement_html
 from nas.report.assets import SCRIPT, STYLE
 from nas.report.contents import DeviceReport, Report
 from nas.report.curves import hypervolume_figure, training_figure, validation_figure
-from nas.report.figures import front_figure, fronts_figure, mix_figure
+from nas.report.figures import front_figure, fronts_figure
 from nas.report.findings import control_sentences, findings
+from nas.report.genes import agreement
 from nas.report.markup import flat, front_html, hypervolume_html, pairs, plot
+from nas.report.mix import mix_figure, share_figure
+from nas.report.separation import separation_sentence
 from nas.report.trust import trust_sentences, validation_sentence
+from nas.report.unexplored import unexplored
 
 
 def render_html(report: Report) -> str:
@@ -89,8 +94,10 @@ def _device(report: Report, device: DeviceReport, index: int) -> str:
             front_figure(device, search, report.search_images),
             f"plot-front-{index}",
             f"Filled dots: {bars}. Diamonds: members tested on the test split and measured again, with 95 % intervals. "
+            "Rings: other networks of the search that the data cannot separate from the front. "
             "The view starts near the front; double-click to see every evaluation, click a name to hide it.",
         ),
+        f"<p>{escape(separation_sentence(device, search, report.search_images))}</p>",
         front_html(device),
         f'<p class="soft">{title.capitalize()} on the search split is inherited from the supernet and chosen among many, so it '
         f"flatters; {title} on the test split was measured once, after the search. Click a heading to sort.</p>",
@@ -109,15 +116,41 @@ def _device(report: Report, device: DeviceReport, index: int) -> str:
     parts += [
         "<h3>Operators along the front</h3>",
         plot(
+            share_figure(device),
+            f"plot-share-{index}",
+            "Every layer counts the same, whatever its stage. Ticks on top are the front's members.",
+        ),
+        plot(
             mix_figure(device),
             f"plot-mix-{index}",
             "One row a member, the fastest on top, labelled with its predicted latency and the start of its hash; "
             "one box a layer.",
         ),
+        *_genes(device, index),
+        "<h3>What was never explored</h3>",
+        "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in unexplored(device)) + "</ul>",
         "<h3>Predicted against measured latency</h3>",
         plot(validation_figure(device), f"plot-validation-{index}", validation_sentence(device)),
     ]
     return "\n".join(parts)
+
+
+def _genes(device: DeviceReport, index: int) -> list[str]:
+    """What the front agrees on; nothing where genes were not counted or the front uses none that has a choice."""
+    if device.genes is None or (agreed := agreement(device.genes)).empty:
+        return []
+    return [
+        "<h3>What the front agrees on</h3>",
+        plot(
+            agreement_figure(device.genes, agreed, device.name),
+            f"plot-genes-{index}",
+            "The genes that most members use (how many, in brackets), the decided ones on top. A bar is the share of each "
+            "value: mixers in the colour of their family, other values from the first (light) to the last (dark). Dark "
+            "bars of entropy: more agreement than fronts drawn by chance show. Members bred from one another also agree by "
+            "descent. Pale bars: matters little, or too few members to tell.",
+        ),
+        agreement_html(agreed),
+    ]
 
 
 def _call(device: DeviceReport) -> str:

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import norm
 
-from hardware.errors import HardwareError
-from hardware.hosts import open_host
-from hardware.measure import measure
-from hardware.runtimes.base import Item
-from hardware.settings import MeasureSettings
 from nas.job import DeviceSection
-from nas.latency.rig import prepared
 from nas.metric import ACCURACY, Metric, Score
 from nas.report.contents import DeviceReport, Report
+from nas.report.final import MEASURED, measure_networks, score_on_test
+from nas.report.genes import gene_counts, latency_range
 from nas.report.page import render_html
 from nas.report.tables import wilson
-from nas.search.evaluator import inherit
 from nas.search.front import choose_members
+from nas.search.study import evaluated_rows
 from nas.session import Session, read_front, write_front
-from nas.training.evaluate import evaluate, one_thread
 from nas.training.supernet import LOG
 from search_spaces import Architecture
 
@@ -46,7 +38,9 @@ def report_step(session: Session) -> None:
         for device in session.job.devices:
             front = read_front(run, device)
             write_front(run, device, _with_tests(front, tests, session.data.metric))
-            _measure(session, device, members[device.name])
+            measured = measure_networks(session, device, _members(members[device.name], session))
+            if len(measured):
+                run.write_csv(_measured_file(device), measured)
         run.mark_done("report", seconds=round(time.perf_counter() - began, 1))
     run.write_text("report.html", render_html(assemble(session)))
 
@@ -56,20 +50,12 @@ def _members(frame: pd.DataFrame, session: Session) -> list[Architecture]:
 
 
 def _test(session: Session, members: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Hash and metric of every member on the test split, which is opened here and nowhere else."""
-    run, settings = session.run, session.job.search
+    """Hash and metric of every member on the test split, once in a run."""
+    run = session.run
     if not run.file(TESTS).exists():
         wanted = {a.hash: a for frame in members.values() for a in _members(frame, session)}
-        split = session.data.open_test(f"report of run {run.path.name}")
-        advance = session.progress.task("test front members", len(wanted))
-        rows = []
-        for done, (key, architecture) in enumerate(wanted.items(), 1):
-            network = inherit(session.supernet, architecture, session.data, settings.calibration_images)
-            with one_thread():
-                found = evaluate(network, split, session.data, architecture.input_shape[-1])
-            rows.append({"hash": key, **asdict(found)})
-            advance(done)
-        run.write_csv(TESTS, pd.DataFrame(rows))
+        tests = score_on_test(session, list(wanted.values()), f"report of run {run.path.name}")
+        run.write_csv(TESTS, tests)
     return pd.read_csv(run.file(TESTS), dtype={"hash": str})
 
 
@@ -94,53 +80,23 @@ def interval(score: Score, metric: Metric) -> tuple[float, float]:
     return score.value - half, score.value + half
 
 
-def _measure(session: Session, device: DeviceSection, members: pd.DataFrame) -> None:
-    """The members' latency, measured again as whole networks with their real weights, interleaved."""
-    try:
-        with open_host(device.device, session.progress.say) as host:
-            runtime = host.runtime(device.runtime, device.precision, device.threads)
-            runtime.require()
-            runners = runtime.prepare_many(_networks(session, device, members), session.job.threads)
-            advance = session.progress.task(f"measure front {device.name}", 100)
-            measured = measure(
-                runners,
-                settings=MeasureSettings.thorough(),
-                threads=device.threads,
-                state=host.conditions,
-                progress=lambda done, total: advance(100 * done // total),
-            )
-    except HardwareError as error:
-        session.progress.say(f"{device.name}: {error}; its members are not measured again")
-        return
-    finally:
-        torch.set_num_threads(session.job.threads)
-    rows = [
-        {"hash": m.key, "measured_ms": m.median_ms, "measured_low_ms": m.ci_low_ms, "measured_high_ms": m.ci_high_ms}
-        for m in measured
-    ]
-    session.run.write_csv(f"report/measured-{device.name}.csv", pd.DataFrame(rows))
-
-
-def _networks(session: Session, device: DeviceSection, members: pd.DataFrame) -> Iterator[Item]:
-    for architecture in _members(members, session):
-        network = inherit(session.supernet, architecture, session.data, session.job.search.calibration_images)
-        yield architecture.hash, *prepared(network.cpu(), architecture.specs[0], device.batch, device.mode)
-
-
 def measured_front(session: Session, device: DeviceSection) -> pd.DataFrame:
     """The front with the columns of tests and of measured_ms, measured_low_ms and measured_high_ms; NaN where there is
     no test or measurement (yet)."""
     front = read_front(session.run, device)
     wanted = (f"test_{session.data.metric.name}", *TEST_COLUMNS)
     front = front.assign(**{name: np.nan for name in wanted if name not in front})
-    columns = ["measured_ms", "measured_low_ms", "measured_high_ms"]
-    file = session.run.file(f"report/measured-{device.name}.csv")
+    file = session.run.file(_measured_file(device))
     measured = (
         pd.read_csv(file, dtype={"hash": str})
         if file.exists()
-        else pd.DataFrame(columns=["hash", *columns], dtype=float)
+        else pd.DataFrame(columns=["hash", *MEASURED], dtype=float)
     )
     return front.merge(measured.astype({"hash": str}), on="hash", how="left")
+
+
+def _measured_file(device: DeviceSection) -> str:
+    return f"report/measured-{device.name}.csv"
 
 
 def assemble(session: Session) -> Report:
@@ -180,16 +136,25 @@ def device_report(session: Session, device: DeviceSection) -> DeviceReport:
         }
     )
     designs = session.run.file(f"search/{device.name}-designs.parquet")
+    evaluations = pd.read_parquet(session.run.file(f"search/{device.name}.parquet"))
+    evaluated = evaluated_rows(evaluations)
+    if evaluated is not None:
+        again = predictor.predict(evaluated)
+        evaluations = evaluations.drop(columns="genes").assign(
+            latency_low_ms=again.low_ms, latency_high_ms=again.high_ms
+        )
     return DeviceReport(
         name=device.name,
         runtime=device.runtime,
         header=table.header,
         max_latency_ms=device.max_latency_ms,
         front=front,
-        evaluations=pd.read_parquet(session.run.file(f"search/{device.name}.parquet")),
+        evaluations=evaluations,
         hypervolumes=pd.read_parquet(session.run.file(f"search/{device.name}-hypervolume.parquet")),
         validation=validation,
         metric=session.data.metric,
         mode=device.mode,
         designs=pd.read_parquet(designs) if designs.exists() else None,
+        genes=gene_counts(session.space, session.space.matrix(_members(front, session)), evaluated),
+        latency_range_ms=latency_range(session.space, predictor, device.max_latency_ms, session.job.seed),
     )

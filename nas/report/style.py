@@ -6,6 +6,7 @@ written name) goes with each. The single-family searches wear the colour of thei
 
 from __future__ import annotations
 
+import numpy as np
 import plotly.graph_objects as go
 
 FAMILY_COLOURS = {
@@ -27,6 +28,7 @@ FAMILY_LABELS = {
 MAIN = "#1F2430"
 SEARCH_COLOURS = {
     "random": "#8A8F98",
+    "local-search": "#56B4E9",
     "conv": FAMILY_COLOURS["conv"],
     "attention": FAMILY_COLOURS["attention"],
     "ssm": FAMILY_COLOURS["ssm"],
@@ -35,6 +37,7 @@ SEARCH_COLOURS = {
 }
 _SEARCH_MARKS = {
     "random": "x-thin",
+    "local-search": "triangle-down",
     "conv": "square",
     "attention": "triangle-up",
     "ssm": "diamond",
@@ -43,6 +46,7 @@ _SEARCH_MARKS = {
 }
 _SEARCH_DASHES = {
     "random": "dot",
+    "local-search": "longdash",
     "conv": "dash",
     "attention": "dashdot",
     "ssm": "longdash",
@@ -106,3 +110,11 @@ def figure(title: str, x: str, y: str, height: int = 460) -> go.Figure:
     made = go.Figure()
     made.update_layout(template=TEMPLATE, title_text=title, xaxis_title=x, yaxis_title=y, height=height)
     return made
+
+
+def log_ticks(values: np.ndarray) -> dict:
+    """Written-out ticks of a logarithmic axis, where plotly would write single digits; fewer over a wide range."""
+    first, last = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
+    steps = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if last - first <= 2 else (1.0, 2.0, 5.0)
+    at = [step * 10**decade for decade in np.arange(first, last + 1) for step in steps]
+    return {"tickvals": at, "ticktext": [f"{tick:g}" for tick in at]}

@@ -209,3 +209,18 @@ def front_markdown(device: DeviceReport) -> str:
         cells = [*_cells(member, device), mixers]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + f"\n\n\\* knee; {_note(device.metric)}.\n"
+
+
+def together_table(front: pd.DataFrame, metric: Metric) -> Table:
+    """The front of all devices together (see `together_frame`) for the terminal."""
+    heads = [column.removeprefix("latency_ms_") for column in front.columns if column.startswith("latency_ms_")]
+    table = Table(title="all devices together", caption="* knee", box=box.SIMPLE_HEAD, title_justify="left")
+    table.add_column("architecture", no_wrap=True)
+    for heading in (f"{metric.title}, search", *(f"{name}, ms" for name in heads)):
+        table.add_column(escape(heading), justify="right")
+    table.add_column("mixers", no_wrap=True)
+    for member in front.to_dict("records"):
+        latencies = [f"{member[f'latency_ms_{name}']:.3g}" for name in heads]
+        name = member["hash"] + (" *" if member["knee"] else "")
+        table.add_row(name, metric.text(member[metric.name]), *latencies, escape(short_mixers(str(member["genes"]))))
+    return table

@@ -11,6 +11,7 @@ from nas.metric import Metric
 UNKNOWN = "–"
 SEARCHES = {
     "random": "random search",
+    "local-search": "local search",
     "conv": "convolution only",
     "attention": "attention only",
     "ssm": "state space only",

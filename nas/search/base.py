@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from search_spaces.space import SearchSpace, row_keys
 Rows = NDArray[np.int16]
 Floats = NDArray[np.float64]
 Scores = Callable[[Rows], Floats]  # (n, G) rows -> (n,) numbers
+Evaluate = Callable[..., Floats]  # Scores that may take, after the rows, the share of the examples to look at
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Problem:
 
     Attributes:
         space: what is searched.
-        evaluations: the whole budget, which searchers may use to plan.
+        evaluations: the whole budget, which searchers may use to plan. An evaluation on a share of the examples costs that
+            share of one.
         population: how many are kept to breed from.
         asked: names of the objectives that only an evaluation tells.
         known: the other objectives by name, cheap and vectorised: (n, G) rows -> (n,), e.g. latencies from tables.
@@ -35,6 +38,8 @@ class Problem:
         start: (k, G) rows that are asked for first, where they are feasible.
         batch: rows asked for at once; the population if none.
         encoding: features of rows for predictors; those that suit the space if none.
+        shares: whether what evaluates takes, after the rows, a share of the examples: always the first ones, so that all rows
+            answer the same questions.
     """
 
     space: SearchSpace
@@ -47,6 +52,7 @@ class Problem:
     start: Rows | None = None
     batch: int | None = None
     encoding: Features | None = None
+    shares: bool = False
 
     def __post_init__(self) -> None:
         for key in ("evaluations", "population"):
@@ -100,10 +106,15 @@ class Searcher(ABC):
     else: a search resumes by replaying the same asks and tells, and no searcher state is ever stored.
 
     Attributes:
-        X: (n, G) rows told, in order. F: (n, m) their objectives. told: (n,) in which tell, from 0.
+        X: (n, G) rows told, in order. F: (n, m) their objectives. told: (n,) in which tell, from 0. cost: (n,) whole
+            evaluations spent until each was told.
+        spent: whole evaluations spent on all that was told.
+        share: of the examples, on which what was asked last is to be evaluated: told to `tell` if 1, else to `tell_part`.
+        shares: whether it asks for less than 1.
     """
 
     name: ClassVar[str]
+    shares: bool = False
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -113,6 +124,9 @@ class Searcher(ABC):
         self.X: Rows = np.zeros((0, len(problem.space.choices)), dtype=np.int16)
         self.F: Floats = np.zeros((0, len(problem.names)))
         self.told: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.cost: Floats = np.zeros(0)
+        self.spent = Fraction(0)
+        self.share = Fraction(1)
 
     def ask(self, n: int) -> Rows:
         """At most ``n`` new feasible canonical rows (k, G), none asked or told before; empty: the space is exhausted"""
@@ -136,13 +150,24 @@ class Searcher(ABC):
 
     def tell(self, X: Rows, F: Floats) -> None:
         """Record evaluated rows (n, G) with all their objectives (n, m), what is asked first."""
+        F = self._pay(X, F, Fraction(1))
+        self.X = np.concatenate((self.X, X)).astype(np.int16)
+        self.F = np.concatenate((self.F, F))
+        self.told = np.concatenate((self.told, np.full(len(X), self.told[-1] + 1 if len(self.told) else 0)))
+        self.cost = np.concatenate((self.cost, float(self.spent) - np.arange(len(X))[::-1]))
+
+    def tell_part(self, X: Rows, F: Floats, share: Fraction) -> None:
+        """Record rows evaluated on a share of the examples, as `tell` does: what they cost, and that they were seen. Searchers
+        that ask for shares learn from the values."""
+        self._pay(X, F, share)
+
+    def _pay(self, X: Rows, F: Floats, share: Fraction) -> Floats:
         F = np.asarray(F, dtype=np.float64)
         if F.shape != (len(X), self.F.shape[1]) or not np.isfinite(F).all():
             raise JobError(f"F: expected finite numbers of shape {(len(X), self.F.shape[1])}, got {F!r}")
         self.seen.update(row_keys(X))
-        self.X = np.concatenate((self.X, X)).astype(np.int16)
-        self.F = np.concatenate((self.F, F))
-        self.told = np.concatenate((self.told, np.full(len(X), self.told[-1] + 1 if len(self.told) else 0)))
+        self.spent += len(X) * share
+        return F
 
     @abstractmethod
     def propose(self, n: int) -> Rows:
@@ -161,13 +186,23 @@ def register(searcher: type[Searcher]) -> type[Searcher]:
     return searcher
 
 
-def searcher_names() -> list[str]:
-    """Names of the registered searchers, sorted."""
-    return sorted(_SEARCHERS)
+def searcher_names(shares: bool = False) -> list[str]:
+    """Names of the registered searchers, sorted; only with ``shares`` those that ask for evaluations on a share of the
+    examples, which not every ``evaluate`` can give."""
+    return sorted(name for name, searcher in _SEARCHERS.items() if shares or not searcher.shares)
 
 
-def get_searcher(name: str) -> type[Searcher]:
-    """The searcher class of that name; JobError lists the legal names."""
+def get_searcher(name: str) -> Callable[[Problem], Searcher]:
+    """What makes the searcher of that name, or of several names joined by ``+``, one after the other (see
+    `nas.search.chain`); JobError lists the legal names."""
+    if "+" in name:
+        from nas.search.chain import chain_of  # which needs this module
+
+        return chain_of(name)
     if name not in _SEARCHERS:
-        raise JobError(f"searcher: unknown name {name!r}, legal: {', '.join(searcher_names())}")
+        raise JobError(
+            f"searcher: unknown name {name!r}, legal: {', '.join(searcher_names())}; "
+            f"where examples can be shared out {', '.join(sorted(set(_SEARCHERS) - set(searcher_names())))}; "
+            "or several, joined by +"
+        )
     return _SEARCHERS[name]

@@ -41,7 +41,7 @@ def designs_frame(space: SearchSpace, evaluate: Scores, predictor: LatencyPredic
     designs = designs_in(space)
     rows = _stacked(space, designs)
     quality = evaluate(rows) if len(rows) else np.zeros(0)
-    latency = np.asarray(predictor.predict(rows).mean_ms) if len(rows) else np.zeros(0)
+    latency = predictor.ms(rows) if len(rows) else np.zeros(0)
     return pd.DataFrame(
         {
             "design": list(designs),

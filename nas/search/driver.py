@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import JobError
 from nas.search import pareto
-from nas.search.base import Floats, Problem, Rows, Scores, Searcher, get_searcher
+from nas.search.base import Evaluate, Floats, Problem, Rows, Scores, Searcher, get_searcher
 from nas.search.candidates import check_limits
 from search_spaces.space import SearchSpace
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Everything that was evaluated, in order of evaluation; no architecture appears twice.
+    """Everything that was evaluated on all examples, in order of evaluation; no architecture appears twice.
 
     ``X`` (n, G) canonical rows; ``quality`` (n,), of which more is better: an accuracy as a
-    fraction, or bits per byte negated; ``latency_ms`` (n,); ``generation`` (n,) the batch, from 0.
+    fraction, or bits per byte negated; ``latency_ms`` (n,); ``generation`` (n,) the batch, from 0;
+    ``spent`` (n,) what the search had spent when it knew each, in whole evaluations; if none, one on each.
     """
 
     space: SearchSpace
@@ -30,6 +32,12 @@ class SearchResult:
     generation: NDArray[np.int64]
     searcher: str
     seed: int
+    spent: Floats | None = None
+
+    @property
+    def cost(self) -> Floats:
+        """(n,) whole evaluations spent until each was known, itself included: 1, 2, ... unless shares were asked for."""
+        return np.arange(1.0, len(self.X) + 1) if self.spent is None else self.spent
 
     @property
     def objectives(self) -> Floats:
@@ -50,51 +58,58 @@ class SearchResult:
         return pareto.hypervolume(self.objectives, _minimised(reference))
 
     def hypervolume_curve(self, reference: Sequence[float]) -> Floats:
-        """The hypervolume (n,) after each evaluation, with the same ``reference`` as `hypervolume`."""
+        """The hypervolume (n,) after each whole evaluation, at its `cost`, with the same ``reference`` as `hypervolume`."""
         return pareto.hypervolume_curve(self.objectives, _minimised(reference))
 
 
 def drive(
     problem: Problem,
     searcher: str,
-    evaluate: Scores,
+    evaluate: Evaluate,
     progress: Callable[[int, int], None] | None = None,
 ) -> Searcher:
     """The one loop of every search: ask, evaluate, tell, until the budget is spent or the space has no more.
 
     ``evaluate`` maps new rows (n, G) to the asked objectives, (n,) or (n, a), to be minimised; it is expensive and never
-    sees a row twice. ``progress`` is called with (done, evaluations) after each batch. The searcher that comes back holds
-    all that it was told.
+    sees a row twice. Searchers that ask for shares of the examples call it with the share, once for a row and share; that
+    costs as much of the budget. ``progress`` is called with (done, evaluations) after each batch. The searcher that comes
+    back holds all that it was told.
 
     Raises:
-        JobError: an unknown searcher, limits that no architecture found meets, or an ``evaluate`` or known objective that
-            answers with something else than one finite number a row and objective.
+        JobError: an unknown searcher, one that asks for shares where the problem has none, limits that no architecture
+            found meets, or an ``evaluate`` or known objective that answers with something else than one finite
+            number a row and objective.
     """
     search = get_searcher(searcher)(problem)
     if problem.limits:
         check_limits(problem)
     batch = problem.batch or problem.population
-    while len(search.X) < problem.evaluations:
-        X = search.ask(min(batch, problem.evaluations - len(search.X)))
+    while (left := int(problem.evaluations - search.spent)) >= 1:
+        X = search.ask(min(batch, left))
         if len(X) == 0:
             break
-        values = np.asarray(evaluate(X), dtype=np.float64)
+        share = search.share
+        values = np.asarray(evaluate(X) if share == 1 else evaluate(X, float(share)), dtype=np.float64)
         values = values[:, None] if values.ndim == 1 else values
         if values.shape != (len(X), len(problem.asked)) or not np.isfinite(values).all():
             raise JobError(
                 f"evaluate: expected finite numbers, {len(X)} rows of {len(problem.asked)}, got shape {values.shape} "
                 "(or values that are not finite)"
             )
-        search.tell(X, np.column_stack((values, problem.known_values(X))))
+        F = np.column_stack((values, problem.known_values(X)))
+        if share == 1:
+            search.tell(X, F)
+        else:
+            search.tell_part(X, F, share)
         if progress is not None:
-            progress(len(search.X), problem.evaluations)
+            progress(int(search.spent), problem.evaluations)
     return search
 
 
 def run_search(
     space: SearchSpace,
     searcher: str,
-    evaluate: Scores,
+    evaluate: Evaluate,
     latency: Scores,
     *,
     evaluations: int,
@@ -107,16 +122,47 @@ def run_search(
     """Search ``space`` for high quality at low latency.
 
     ``evaluate`` maps new rows (n, G) to qualities (n,), of which more is better; ``latency`` maps rows to ms; it is cheap.
-    ``evaluations`` counts unique architectures, asked for in batches of ``population``, those of ``start`` first. See
-    `drive` for the rest.
+    ``evaluations`` counts unique architectures, asked for in batches of ``population``, those of ``start`` first. Searchers
+    that ask for shares of the examples need an ``evaluate`` that takes a ``share``. See `drive` for the rest.
 
     A search is resumed by running it again with an ``evaluate`` that answers from a cache: it is a function of its
     arguments.
     """
     limits = {} if max_latency_ms is None else {"latency_ms": max_latency_ms}
-    problem = Problem(space, evaluations, population, ("-quality",), {"latency_ms": latency}, limits, seed, start)
-    search = drive(problem, searcher, lambda X: -np.asarray(evaluate(X), dtype=np.float64), progress)
-    return SearchResult(space, search.X, -search.F[:, 0], search.F[:, 1], search.told, searcher, seed)
+    known = {"latency_ms": latency}
+    problem = Problem(space, evaluations, population, known=known, limits=limits, seed=seed, start=start)
+    return search_together(problem, searcher, evaluate, progress)["latency_ms"]
+
+
+def search_together(
+    problem: Problem, searcher: str, evaluate: Evaluate, progress: Callable[[int, int], None] | None = None
+) -> dict[str, SearchResult]:
+    """One search for a quality and every latency that the problem knows -> the name of each latency -> its result.
+
+    The results hold the same architectures with the same qualities; ``evaluate`` is that of `run_search`.
+    """
+    problem = replace(problem, shares=_takes_share(evaluate))
+    search = drive(problem, searcher, lambda *what: -np.asarray(evaluate(*what), dtype=np.float64), progress)
+    return {
+        name: SearchResult(
+            problem.space,
+            search.X,
+            -search.F[:, 0],
+            search.F[:, place],
+            search.told,
+            searcher,
+            problem.seed,
+            search.cost,
+        )
+        for place, name in enumerate(problem.known, 1)
+    }
+
+
+def _takes_share(evaluate: Evaluate) -> bool:
+    try:
+        return "share" in inspect.signature(evaluate).parameters
+    except ValueError:  # some built-in functions do not say
+        return False
 
 
 def _minimised(reference: Sequence[float]) -> tuple[float, float]:

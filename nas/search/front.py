@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from nas.search.driver import SearchResult
 from predictors import LatencyPredictor
 from search_spaces import Architecture, SearchSpace, cost
 from search_spaces.decode import state_size
+
+TOGETHER = "front-together.csv"  # of a run whose devices are searched together
 
 
 def front_frame(
@@ -46,6 +49,34 @@ def front_frame(
             "parameters": [sum(cost(spec).parameters for spec in a.specs) for a in architectures],
             **_inputs(architectures),
             "knee": members == knee,
+            "genes": [json.dumps(a.to_json(), separators=(",", ":")) for a in architectures],
+        }
+    )
+
+
+def together_frame(
+    devices: Sequence[str], results: Sequence[list[SearchResult]], metric: Metric = ACCURACY
+) -> pd.DataFrame:
+    """The front of a search for several devices together, over its seeds: no other network found is as good everywhere.
+
+    ``results`` are those of each device, of the same architectures. Columns hash, the metric's name, latency_ms_NAME for
+    each device, knee, genes.
+    """
+    rows = np.concatenate([result.X for result in results[0]])
+    quality = np.concatenate([result.quality for result in results[0]])
+    latency = np.stack([np.concatenate([one.latency_ms for one in found]) for found in results], axis=1)
+    rows, first = np.unique(rows, axis=0, return_index=True)
+    quality = quality[first]
+    objectives = np.column_stack((1 - quality, latency[first]))
+    members = np.flatnonzero(pareto.non_dominated(objectives))
+    members = members[np.argsort(objectives[members, 1], kind="stable")]
+    architectures = [results[0][0].space.architecture(rows[i]) for i in members]
+    return pd.DataFrame(
+        {
+            "hash": [a.hash for a in architectures],
+            metric.name: metric.oriented(quality[members]),
+            **{f"latency_ms_{name}": objectives[members, 1 + i] for i, name in enumerate(devices)},
+            "knee": members == members[pareto.knee(objectives[members])],
             "genes": [json.dumps(a.to_json(), separators=(",", ":")) for a in architectures],
         }
     )

@@ -35,6 +35,34 @@ def non_dominated(F: Any) -> NDArray[np.bool_]:
     return np.asarray(moocore.is_nondominated(points, keep_weakly=True), dtype=bool)
 
 
+def surely_dominated(F: Any, errors: Any) -> NDArray[np.bool_]:
+    """Mask (n,) of the points that some other point dominates beyond the errors.
+
+    ``errors`` (n, m), at least 0, are half-widths of intervals around ``F``. Point a surely dominates point b when a
+    dominates b and, in at least one objective, their intervals do not touch: ``F[a] + errors[a] < F[b] - errors[b]``. So
+    two points whose intervals touch in every objective are never told apart, and where they touch in one, the others
+    decide. Errors of 0 give ordinary dominance. Larger errors only take points out of the mask, and no point of the front
+    is ever in it: that is why a has to be no worse by the estimates themselves, not merely within the errors.
+
+    Errors of the two points are added, not their squares: errors of one predictor or one split are not independent.
+    """
+    points, widths = as_points(F), as_points(errors, "errors")
+    if widths.shape != points.shape or (widths < 0).any():
+        raise ValueError(f"errors: expected numbers of at least 0 of shape {points.shape}, got shape {widths.shape}")
+    dominated = np.zeros(len(points), dtype=bool)
+    for column in range(points.shape[1]):
+        worst, best = points.copy(), points.copy()  # of a, and of b
+        worst[:, column] += widths[:, column]
+        best[:, column] -= widths[:, column]
+        worst = np.unique(worst[non_dominated(worst)], axis=0)  # what beats b through another a, one of these beats
+        within = np.ones((len(worst), len(points)), dtype=bool)
+        for other in range(points.shape[1]):
+            compare = np.less if other == column else np.less_equal
+            within &= compare(worst[:, other, None], best[None, :, other])
+        dominated |= within.any(axis=0)
+    return dominated
+
+
 def ranks(F: Any) -> NDArray[np.int64]:
     """Non-dominated sorting: (n,) integers, 0 for the front, 1 for the front of what is left, and so on.
 

@@ -28,7 +28,9 @@ def work(folder: Path, storage: str | None, progress: Progress) -> int:
     """
     torch.set_num_threads(1)
     with RunDirectory.open(folder, read_only=True) as run:
-        missing = [step for step in ("train", *(f"profile:{d.name}" for d in run.job.devices)) if not run.step_done(step)]
+        missing = [
+            step for step in ("train", *(f"profile:{d.name}" for d in run.job.devices)) if not run.step_done(step)
+        ]
         if missing:
             raise JobError(f"run {folder}: has not done {', '.join(missing)} yet; `nas train` does that")
         session = Session(run, progress, Resources(storage=storage))

@@ -56,7 +56,7 @@ def tabled(once: Once) -> tuple[Path, Path]:
     table = once("cli-run", _finished) / "run" / "tables" / "cpu"
 
     def undisturbed(folder: Path) -> None:
-        job = {**JOB, "devices": [{**JOB["devices"][0], "table": str(table)}]}
+        job = {**JOB, "devices": [{**JOB["devices"][0], "table": str(table)}], "export": {"members": 0}}
         (folder / "tabled.yaml").write_text(yaml.safe_dump(job))
         assert main(["run", str(folder / "tabled.yaml"), "--out", str(folder / "undisturbed")]) == 0
 

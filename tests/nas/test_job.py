@@ -60,7 +60,8 @@ def test_defaults_are_those_of_the_reference() -> None:
     job = parse_job(minimal).to_dict()
     rows = job_reference()
     assert job["train"]["epochs"] == rows["train.epochs"][2] == 20
-    assert job["search"]["controls"] == rows["search.controls"][2] == ["random", "conv", "attention", "ssm", "no-ssm"]
+    controls = ["random", "local-search", "conv", "attention", "ssm", "no-ssm"]
+    assert job["search"]["controls"] == rows["search.controls"][2] == controls
     for key, (legal, description, _) in rows.items():
         parent, _, name = key.rpartition(".")
         assert legal

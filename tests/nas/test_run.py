@@ -95,6 +95,21 @@ def test_another_job_is_refused_by_the_keys_that_differ(tmp_path: Path) -> None:
     RunDirectory.start(tmp_path / "run", JOB).close()
 
 
+def test_a_run_of_before_a_key_came_is_that_run_still(tmp_path: Path) -> None:
+    with RunDirectory.create(tmp_path / "run", JOB) as run:
+        old = run.manifest["job"]
+        del old["data"]["context"]
+        run.write_json("manifest.json", run.manifest | {"job": old, "fingerprint": "of then"})
+    RunDirectory.open(tmp_path / "run").close()
+    RunDirectory.open(tmp_path / "run", read_only=True).close()
+    with pytest.raises(JobError, match=r"these keys differ: seed, train\.epochs"):
+        RunDirectory.open(tmp_path / "run", other_job())
+    with RunDirectory.open(tmp_path / "run") as run:
+        run.write_json("manifest.json", run.manifest | {"job": JOB.to_dict(), "fingerprint": "damaged"})
+    with pytest.raises(JobError, match="an unknown key"):
+        RunDirectory.open(tmp_path / "run")
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="is no run"):
         RunDirectory.open(tmp_path)

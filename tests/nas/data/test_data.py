@@ -52,6 +52,11 @@ def test_two_parts_are_disjoint_and_complete(labels: Any, fraction: Any, seed: A
     assert sorted([*rest, *taken]) == list(range(len(labels)))
     assert len(rest)
     assert abs(len(taken) - fraction * len(labels)) <= 1
+    for part in (rest, taken):  # the first images of a part are as mixed as all of it
+        kinds = np.array(labels)[part]
+        for kind in set(labels):
+            share = (np.array(labels) == kind).mean()
+            assert np.abs(np.cumsum(kinds == kind) - share * np.arange(1, len(part) + 1)).max() <= 2 + len(set(labels))
 
 
 def test_digits_split_is_disjoint_stratified_and_repeatable() -> None:

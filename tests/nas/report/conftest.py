@@ -12,10 +12,11 @@ import pytest
 
 from nas.job_file import parse_job
 from nas.report import DeviceReport, Report, wilson
+from nas.report.genes import gene_counts
 from nas.search.pareto import hypervolume_curve, knee, non_dominated
 from search_spaces import cost, get_space
 
-SEARCHES = ("predictor-nsga2", "random", "conv", "attention", "ssm", "no-ssm")
+SEARCHES = ("predictor-nsga2", "random", "local-search", "conv", "attention", "ssm", "no-ssm")
 
 
 def evaluate(seed: int, searches: tuple[str, ...], seeds: int, count: int) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -32,7 +33,8 @@ def evaluate(seed: int, searches: tuple[str, ...], seeds: int, count: int) -> tu
                 skill = 0.01 * (search == SEARCHES[0]) * order / count
                 accuracy = 0.97 - 0.12 * np.exp(-latency) - abs(rng.normal(0, 0.02)) + skill
                 rows.append((search, s, order, architecture.hash, round(accuracy * 5000) / 5000, latency))
-    return pd.DataFrame(rows, columns=["search", "seed", "order", "hash", "accuracy", "latency_ms"]), known
+    table = pd.DataFrame(rows, columns=["search", "seed", "order", "hash", "accuracy", "latency_ms"])
+    return table.assign(latency_low_ms=0.93 * table["latency_ms"], latency_high_ms=1.09 * table["latency_ms"]), known
 
 
 def volumes(evaluations: pd.DataFrame) -> pd.DataFrame:
@@ -87,6 +89,7 @@ def make_device(
 ) -> DeviceReport:
     """A device whose numbers hang together."""
     evaluations, known = evaluate(seed, searches, seeds, 40)
+    front, space = front_of(evaluations, known, tested, searches[0]), get_space("hybrid-vision/tiny")
     rng = np.random.default_rng(seed)
     measured = rng.uniform(0.2, 2.0, 50)
     predicted = measured * rng.normal(1, 0.04, 50)
@@ -109,8 +112,10 @@ def make_device(
     }
     fields: dict[str, Any] = {
         "name": name, "runtime": "torch", "header": header, "max_latency_ms": 1.4,
-        "front": front_of(evaluations, known, tested, searches[0]), "evaluations": evaluations,
+        "front": front, "evaluations": evaluations,
         "hypervolumes": volumes(evaluations), "validation": pd.DataFrame(validation),
+        "genes": gene_counts(space, *(space.matrix(known[h] for h in f["hash"]) for f in (front, evaluations))),
+        "latency_range_ms": (0.05, 1.4),
     }  # fmt: skip
     return DeviceReport(**{**fields, **changes})
 

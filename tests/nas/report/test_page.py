@@ -14,8 +14,12 @@ import pytest
 
 from nas.report import front_png, render_html
 from nas.report.curves import hypervolume_figure, training_figure, validation_figure
-from nas.report.figures import front_figure, mix_figure
+from nas.report.figures import front_figure
+from nas.report.genes import agreement
+from nas.report.mix import mix_figure, share_figure
+from nas.report.separation import unseparated
 from nas.report.style import SEARCH_COLOURS
+from nas.report.tables import mixer_family
 from nas.report.words import ms
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -92,7 +96,9 @@ def test_every_member_and_every_latency_with_its_error_is_there(report, page):
 def test_tables_have_a_row_a_member_and_a_row_a_search(report, html):
     tables = re.findall(r'<table class="sortable.*?</table>', html, re.S)
     rows = [len(re.findall("<tr", table.partition("<tbody>")[2])) for table in tables]
-    wanted = [n for device in report.devices for n in (len(device.front), device.hypervolumes["search"].nunique())]
+    wanted = []
+    for device in report.devices:
+        wanted += [len(device.front), device.hypervolumes["search"].nunique(), len(agreement(device.genes))]
     assert rows == wanted
     for table in tables:
         cells = {row.count("<td") for row in table.partition("<tbody>")[2].split("</tr>")[:-1]}
@@ -107,7 +113,7 @@ def test_sections_links_and_labels(page):
     assert links
     assert set(links) <= set(ids)
     plots = [attributes for _, attributes in page.tags if attributes.get("class") == "plot"]
-    assert len(plots) == 10
+    assert len(plots) == 14
     assert all(attributes["aria-label"].startswith("Plot: ") for attributes in plots)
     for title in ("What was found", "Training", "How much to trust this", "Conditions", "nas export RUN --hash HASH"):
         assert title in page.text
@@ -126,9 +132,10 @@ def test_text_from_outside_cannot_inject(device_of, report_of):
     front.loc[0, "hash"] = EVIL
     evaluations = base.evaluations.assign(hash=EVIL, search=base.evaluations["search"].replace("random", EVIL))
     hypervolumes = base.hypervolumes.assign(search=base.hypervolumes["search"].replace("random", EVIL))
+    genes = base.genes.replace({"value": {"mbconv": EVIL}, "gene": {"stage1.depth": EVIL}}).assign(evaluated=0)
     header = {**base.header, EVIL: {EVIL: [EVIL]}, "device": EVIL}
     device = dataclasses.replace(
-        base, front=front, evaluations=evaluations, hypervolumes=hypervolumes, header=header, runtime=EVIL
+        base, front=front, evaluations=evaluations, hypervolumes=hypervolumes, header=header, runtime=EVIL, genes=genes
     )
     report = dataclasses.replace(report_of(device, facts={EVIL: EVIL}), created=EVIL)
     object.__setattr__(device, "name", EVIL)
@@ -181,12 +188,27 @@ def test_front_plot_holds_the_front_the_knee_and_the_error_bars(device):
     assert high >= device.evaluations["accuracy"].max()
 
 
+def test_the_front_plot_rings_what_the_data_cannot_separate(device):
+    near = unseparated(device, "predictor-nsga2", 239)
+    assert len(near) > 0
+    rings = [t for t in front_figure(device, "predictor-nsga2", 239).data if (t.name or "").startswith("not separated")]
+    assert [list(ring.x) for ring in rings] == [near["latency_ms"].tolist()]
+    bare = dataclasses.replace(device, evaluations=device.evaluations.drop(columns=["latency_low_ms"]))
+    assert not [t for t in front_figure(bare, "predictor-nsga2").data if (t.name or "").startswith("not separated")]
+
+
 def test_curves_hold_the_means_the_limits_and_the_roles(device, report):
     figure = hypervolume_figure(device, "predictor-nsga2")
     random = next(trace for trace in figure.data if (trace.name or "").startswith("random"))
     rows = device.hypervolumes[device.hypervolumes["search"] == "random"]
     assert list(random.y) == pytest.approx(rows.groupby("evaluations")["hypervolume"].mean().tolist())
     assert random.line.color == SEARCH_COLOURS["random"]
+    bands = [trace for trace in figure.data if trace.fill == "toself"]  # one a search: the range over seeds
+    assert len(bands) == device.hypervolumes["search"].nunique()
+    for name, own in device.hypervolumes.groupby("search"):
+        (band,) = [trace for trace in bands if trace.legendgroup == name]
+        ends = own.groupby("evaluations")["hypervolume"]
+        assert list(band.y) == pytest.approx([*ends.max(), *ends.min()[::-1]])
     names = [trace.name for trace in validation_figure(device).data]
     assert names == ["predicted = measured", "10 % off", "10 % off", "50 networks never seen, 90 % interval"]
     assert len(training_figure(report.training).data) == 6
@@ -199,7 +221,19 @@ def test_mix_plot_has_a_box_a_layer(device):
     assert len([bar for bar in bars if bar.showlegend]) == len({bar.name for bar in bars})
 
 
-@pytest.mark.parametrize("table", ["front", "evaluations", "hypervolumes", "validation"])
+def test_shares_over_latency_sum_to_one_and_are_those_of_the_members(device):
+    *areas, ticks = share_figure(device).data
+    members = device.members
+    assert list(ticks.x) == members["latency_ms"].tolist()
+    assert np.sum([area.y for area in areas], axis=0) == pytest.approx(1)
+    mixers = re.findall(r'mixer":\s*"(\w+)"', members["genes"].iloc[0].replace("channel_mixer", ""))
+    conv = next(area for area in areas if area.name == "convolution")
+    assert conv.y[0] == pytest.approx(np.mean([mixer_family(mixer) == "conv" for mixer in mixers]))
+    nothing = dataclasses.replace(device, front=device.front.assign(genes="{}"))
+    assert "no layer" in share_figure(nothing).layout.title.text
+
+
+@pytest.mark.parametrize("table", ["front", "evaluations", "hypervolumes", "validation", "genes"])
 def test_a_missing_column_is_named(device, table):
     frame = getattr(device, table)
     with pytest.raises(ValueError, match=f"{table}: missing columns {frame.columns[0]}"):

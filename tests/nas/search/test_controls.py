@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from nas.search import control_names, control_searcher, control_spaces, run_search
+from nas.job import CONTROLS, Control, SearchSection
+from nas.search import control_names, control_searcher, control_spaces, run_search, searcher_names
 from search_spaces.operators import family
 from search_spaces.space import SearchSpace
 
@@ -32,8 +33,8 @@ def mixers(space: SearchSpace, X: np.ndarray) -> set[str]:
 
 def test_every_control_uses_its_families_and_all_of_them(known: Any) -> None:
     spaces = control_spaces(known.space)
-    assert tuple(spaces) == control_names() == ("random", "conv", "attention", "ssm", "no-ssm", "linear-attention")
-    assert spaces["random"] is known.space
+    assert tuple(spaces) == control_names() == ("random", "local-search", *FAMILIES)
+    assert spaces["random"] is spaces["local-search"] is known.space
     full = mixers(known.space, known.space.sample(3000, np.random.default_rng(0)))
     for name, families in FAMILIES.items():
         space = spaces[name]
@@ -45,14 +46,22 @@ def test_every_control_uses_its_families_and_all_of_them(known: Any) -> None:
 def test_a_control_is_searched_in_the_encoding_of_the_full_space(known: Any) -> None:
     for name, space in control_spaces(known.space).items():
         searcher = control_searcher(name, "nsga2")
-        assert searcher == ("random" if name == "random" else "nsga2")
+        assert searcher == (name if name in searcher_names() else "nsga2")
         result = run_search(space, searcher, known.accuracy, known.latency, evaluations=30, population=15)
         assert len(result.X) == 30
+        assert result.searcher == searcher
         assert np.array_equal(known.space.canonicalise(result.X), result.X)
+
+
+def test_a_job_may_ask_for_every_control_there_is() -> None:
+    assert set(get_args(Control)) == set(control_names())
+    assert set(CONTROLS) < set(control_names())
+    section = SearchSection(controls=control_names())
+    assert section.controls == control_names()
 
 
 def test_a_control_that_does_not_exist_is_left_out(known: Any) -> None:
     conv_only = control_spaces(known.space)["conv"]
-    assert set(control_spaces(conv_only)) == {"random"}
+    assert set(control_spaces(conv_only)) == {"random", "local-search"}
     without_identity = known.space.restrict({"stage*.layer*.mixer": ["mbconv", "mhsa"]})
-    assert set(control_spaces(without_identity)) == {"random", "conv", "attention"}
+    assert set(control_spaces(without_identity)) == {"random", "local-search", "conv", "attention"}

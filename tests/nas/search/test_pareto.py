@@ -33,6 +33,47 @@ def test_non_dominated_is_idempotent(F: np.ndarray) -> None:
     assert pareto.non_dominated(F[pareto.non_dominated(F)]).all()
 
 
+def noisy() -> st.SearchStrategy[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Points, errors, and errors that are nowhere smaller; halves, so that intervals often just touch."""
+
+    def with_errors(F: np.ndarray) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        errors = arrays(np.float64, F.shape, elements=st.integers(0, 4).map(lambda k: k / 2))
+        return st.tuples(st.just(F), errors, errors).map(lambda t: (t[0], t[1], t[1] + t[2]))
+
+    return points().flatmap(with_errors)
+
+
+@given(noisy())
+def test_surely_dominated_is_the_definition(given: tuple[np.ndarray, ...]) -> None:
+    F, errors, _ = given
+    ordinary = dominated_by(F)
+    apart = np.array(
+        [[bool((F[j] + errors[j] < F[i] - errors[i]).any()) for j in range(len(F))] for i in range(len(F))]
+    )
+    assert pareto.surely_dominated(F, errors).tolist() == (ordinary & apart).any(axis=1).tolist()
+
+
+@given(points())
+def test_without_errors_sure_dominance_is_ordinary_dominance(F: np.ndarray) -> None:
+    assert (pareto.surely_dominated(F, np.zeros_like(F)) == ~pareto.non_dominated(F)).all()
+
+
+@given(noisy())
+def test_what_is_left_holds_the_front_and_grows_with_the_errors(given: tuple[np.ndarray, ...]) -> None:
+    F, errors, larger = given
+    left = ~pareto.surely_dominated(F, errors)
+    assert left[pareto.non_dominated(F)].all()
+    assert (~pareto.surely_dominated(F, larger))[left].all()
+
+
+def test_points_within_the_errors_in_everything_are_not_separated_and_one_objective_can_separate() -> None:
+    F = np.array([[0.10, 1.00], [0.11, 1.02], [0.30, 1.02]])
+    errors = np.full_like(F, 0.02)
+    assert pareto.surely_dominated(F, errors).tolist() == [False, False, True]
+    # what is better in one objective and a hair worse in another does not dominate, however large that error
+    assert not pareto.surely_dominated(np.array([[0.1, 1.01], [0.9, 1.0]]), np.array([[0.0, 5.0]] * 2)).any()
+
+
 @given(points())
 def test_ranks_are_fronts_peeled_off_one_by_one(F: np.ndarray) -> None:
     dominated = dominated_by(F)
@@ -127,6 +168,9 @@ def test_bad_points_are_refused_by_name() -> None:
         pareto.non_dominated(np.zeros(3))
     with pytest.raises(ValueError, match="reference"):
         pareto.hypervolume(np.zeros((2, 2)), [1.0])
+    for errors in (np.zeros((2, 3)), np.full((2, 2), -1.0), np.full((2, 2), np.nan)):
+        with pytest.raises(ValueError, match="errors"):
+            pareto.surely_dominated(np.zeros((2, 2)), errors)
     with pytest.raises(ValueError, match="knee"):
         pareto.knee(np.zeros((0, 2)))
 
@@ -136,4 +180,5 @@ def test_no_points_are_no_front() -> None:
     assert (
         len(pareto.non_dominated(nothing)) == len(pareto.ranks(nothing)) == len(pareto.crowding_distance(nothing)) == 0
     )
+    assert len(pareto.surely_dominated(nothing, nothing)) == 0
     assert pareto.hypervolume(nothing, [1.0, 1.0]) == 0.0

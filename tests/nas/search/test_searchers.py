@@ -173,7 +173,7 @@ def test_a_taken_name_is_refused() -> None:
 
 def test_wrong_arguments_are_named(known: Any) -> None:
     with pytest.raises(
-        JobError, match="unknown name 'annealing', legal: local-search, nsga2, nsga3, predictor-nsga2, random"
+        JobError, match="unknown name 'annealing', legal: assembly, local-search, nsga2, nsga3, predictor-nsga2, random"
     ):
         search(known, "annealing")
     with pytest.raises(JobError, match="evaluations: must be at least 1, got 0"):
