@@ -27,7 +27,7 @@ from nas.search.candidates import check_feasible
 from nas.search.designs import designs_frame
 from nas.search.front import TOGETHER, front_frame, together_frame
 from nas.search.study import evaluations_frame, hypervolume_frame, search_devices
-from nas.search.trials import open_storage
+from nas.search.workers import check_resources
 from nas.session import Session, table_folder, validation_text, write_front
 from nas.training.supernet import space_of
 from predictors import LatencyPredictor
@@ -45,8 +45,7 @@ def run_job(
         JobError, HardwareError: the job cannot be done here; found out before any work starts where that is possible.
     """
     check_job(job)
-    if resources.storage is not None:
-        open_storage(resources.storage)
+    check_resources(resources)
     torch.set_num_threads(job.threads)
     with RunDirectory.start(folder, job) as run:
         session = Session(run, progress, resources)

@@ -26,6 +26,9 @@ from predictors.transfer_features import OperatorBlocks, Standard
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.integer]
+Parts = tuple[
+    Floats, Floats, list[Floats]
+]  # of rows: what is common (n,), the differences (n, k), features by block (n, F)
 LEVEL = 100.0  # prior variance of the device's speed, which nothing else says
 COMPONENTS = 8  # ways in which devices differ
 NOISES = (0.01, 0.03, 0.1, 0.3)
@@ -108,15 +111,16 @@ class TransferPredictor:
         """(n,) log latencies in ms and their standard deviations, so wide that +- 1.645 of it hold 90 %."""
         if not self._fitted:
             raise PredictorError("TransferPredictor.predict: call fit(X, ms) first")
-        new, old = self._parts(X), self._parts(self._X)
+        old = self._parts(self._X)
+        among, cross = _Products(old, old), _Products(self._parts(X), old)
         total = sum(entry[0] for entry in self._fitted)
         mean, square = np.zeros(len(X)), np.zeros(len(X))
-        for belief, way, noise, weights, inverse in self._fitted:
-            A, B = self._vectors(new, self._ways[way]), self._vectors(old, self._ways[way])
-            cross = A @ B.T + LEVEL
-            guess = self._mean + cross @ weights
-            scale = weights @ (cross_of(B) + LEVEL + noise * np.eye(self._count)) @ weights / self._count
-            left = (A**2).sum(axis=1) + LEVEL - ((cross @ inverse) * cross).sum(axis=1) + noise
+        for belief, number, noise, weights, inverse in self._fitted:
+            way = self._ways[number]
+            near = cross.between(way) + LEVEL
+            guess = self._mean + near @ weights
+            scale = weights @ (among.between(way) + LEVEL + noise * np.eye(self._count)) @ weights / self._count
+            left = cross.own(way) + LEVEL - ((near @ inverse) * near).sum(axis=1) + noise
             mean += belief / total * guess
             square += belief / total * (guess**2 + scale * np.maximum(left, noise))
         wide = self._doubt * float(student.ppf(0.95, self._count - 1)) / COVERED
@@ -146,21 +150,19 @@ class TransferPredictor:
             covariance = learnt(covariance, chosen[-1])
         return np.array(chosen)
 
-    def _parts(self, X: Rows) -> tuple[Floats, Floats, list[Floats]]:
+    def _parts(self, X: Rows) -> Parts:
         """What is common (n,), the differences (n, k), and the operators' features."""
         common, differing = self._shape(self._known(self._sources(X)))
         return common, differing, self._blocks(X)
 
     @staticmethod
-    def _vectors(parts: tuple[Floats, Floats, list[Floats]], way: Way) -> Floats:
+    def _vectors(parts: Parts, way: Way) -> Floats:
         """(n, k) whose products are the way's prior covariance."""
         common, differing, blocks = parts
         columns = [np.sqrt(way.common) * common[:, None], np.sqrt(way.differing) * differing]
         return np.concatenate([*columns, np.sqrt(way.operators) * blocks[way.block]], axis=1)
 
-    def _considered(
-        self, parts: tuple[Floats, Floats, list[Floats]], y: Floats
-    ) -> tuple[Floats, list[tuple[int, float, Floats, Floats]]]:
+    def _considered(self, parts: Parts, y: Floats) -> tuple[Floats, list[tuple[int, float, Floats, Floats]]]:
         """Log marginal likelihood of every way and noise, the scale of ``y`` (n,) left open, with what predicts."""
         likelihood, models = [], []
         for number, way in enumerate(self._ways):
@@ -194,6 +196,28 @@ class TransferPredictor:
                     total += (found - found.max()) / (DRAWS * ms.shape[1])
             self._beliefs[count] = total
         return self._beliefs[count]
+
+
+class _Products:
+    """Products of the parts of rows (n) and others (m), of which the covariance of every way is a weighted sum: they are made
+    once, not for each way."""
+
+    def __init__(self, rows: Parts, others: Parts) -> None:
+        (common, differing, blocks), (common_, differing_, blocks_) = rows, others
+        self._between = np.outer(common, common_), differing @ differing_.T
+        self._own = common**2, (differing**2).sum(axis=1)
+        self._blocks = [block @ block_.T for block, block_ in zip(blocks, blocks_, strict=True)]
+        self._blocks_own = [np.einsum("nk,nk->n", block, block) for block in blocks]
+
+    def between(self, way: Way) -> Floats:
+        """(n, m) prior covariances."""
+        common, differing = self._between
+        return way.common * common + way.differing * differing + way.operators * self._blocks[way.block]
+
+    def own(self, way: Way) -> Floats:
+        """(n,) prior variances of the rows."""
+        common, differing = self._own
+        return way.common * common + way.differing * differing + way.operators * self._blocks_own[way.block]
 
 
 class _Shape:

@@ -31,7 +31,7 @@ NODES = 200  # of branch and bound, a programme
 CUTS = 30  # rows seen that a programme rules out from the start; with more it takes long, and finds little
 TRIES = 8  # programmes for one row, each without what the last one found
 BEST = 5  # rows told whose neighbours are what a programme has to beat
-BEYOND = 1.1  # of the sweep over an objective: above 1 there is no limit
+BEYOND = 0.1  # of the sweep over an objective, at either end: there one objective alone counts
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Assembly(Searcher):
     """A sample that covers every choice; then every row is the optimum of an integer programme.
 
     It minimises what was learnt of the first asked objective, while another objective, known where there is one, stays below a
-    level; levels are spread over the range of the front. Further objectives stay below those of a row of the front told, and
-    hard limits are constraints. Rows seen are ruled out; where more than `CUTS` of them are better than the best unseen
-    neighbour of the best told, that neighbour is taken instead. With one objective alone these are the best rows of the learnt
-    sum.
+    level; levels are spread over the range of the front, and beyond its ends one of the two counts alone. Further objectives
+    stay below those of a row of the front told, and hard limits are constraints. With one objective these are the best rows of
+    the learnt sum. Rows seen are ruled out; where more than `CUTS` of them are better than the best unseen neighbour of the
+    best told, that neighbour is taken instead.
 
     Known objectives that are sums over the space's operators, or logarithms of which that is true, enter exactly; a latency
     predicted from a table is one, its correction for whole networks included. Of others, such as latencies transferred to a
@@ -128,7 +128,12 @@ class Assembly(Searcher):
         """The i-th of n rows (1, G), or none (0, G)."""
         sums = [self._places.gene_tables(one.model.terms, one.optimistic(self.rng, EXPLORE)) for one in self._learnt]
         hard = [(name, self._known[name].level(limit)) for name, limit in self.problem.limits.items()]
-        soft = self._levels((i + self.rng.random()) / n * BEYOND, sums)
+        share = (i + self.rng.random()) / n * (1 + 2 * BEYOND) - BEYOND
+        soft = self._levels(share, sums)
+        if share < 0 and soft:
+            row = self._best(soft[0][0], hard, [], taken)
+            if len(row):
+                return row
         for limits in (soft, soft[:1], []) if soft else ([],):  # fewer, where no architecture meets all
             row = self._best(sums[0], hard, limits, taken)
             if len(row):

@@ -50,7 +50,7 @@ class InheritedQuality:
         with ExitStack() as stack:
             stack.callback(self._workers.close)
             if self._trials is not None and kind is None:
-                self._trials.finished = True
+                self._trials.finish()
 
     def __call__(self, rows: Rows, share: float = 1.0) -> Floats:
         """Qualities (n,) of rows, on this share of the search examples (the first ones)."""
@@ -95,7 +95,7 @@ class InheritedQuality:
         """The study gets what is known, where an earlier one did not get it, and what is to be evaluated."""
         assert self._trials is not None
         if not self._shown:
-            self._trials.finished = False
+            self._trials.begin()
         if new := {a: value for a, value in known.items() if a.hash not in self._shown}:
             self._trials.tell(new)
         if unknown:

@@ -159,8 +159,8 @@ class Programme:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Nothing goes to the standard output meanwhile: HiGHS prints there where it mends a solution, whatever it is told, and what
-    a command prints for other programs must be what they expect."""
+    """Nothing goes to the standard output meanwhile: HiGHS prints there where it mends a solution, whatever it is told, and
+    programs read what commands print."""
     saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 1)

@@ -213,5 +213,11 @@ def connect(address: str) -> bool:
     return True
 
 
+def check(address: str) -> None:
+    """JobError where no cluster is at ``address``."""
+    if address != "local" and connect(address):
+        ray.shutdown()
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]

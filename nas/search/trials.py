@@ -139,9 +139,17 @@ class Trials:
         """Whether the search is over, so that workers may go home."""
         return self._safely(lambda: bool(self._study.user_attrs.get(FINISHED, False)), False)
 
-    @finished.setter
-    def finished(self, value: bool) -> None:
-        self._safely(lambda: self._study.set_user_attr(FINISHED, value), None)
+    def begin(self) -> None:
+        """A search starts: workers may wait for what it offers."""
+        self._safely(lambda: self._study.set_user_attr(FINISHED, False), None)
+
+    def finish(self) -> None:
+        """The search is over. A storage that was lost is given a last chance to learn what it missed."""
+        self._away = False
+        self.tell({})
+        self._safely(lambda: self._study.set_user_attr(FINISHED, True), None)
+        if self._untold:
+            self._say(f"{len(self._untold)} evaluations are not in the storage of the trials; the run has them all")
 
     def _safely(self, operation: Callable[[], Answer], otherwise: Answer) -> Answer:
         """The operation's answer; tried again while the storage fails, and ``otherwise`` where it goes on failing."""
@@ -153,7 +161,8 @@ class Trials:
                     time.sleep(wait)
                 elif not self._away:
                     self._away = True
-                    self._say(f"the storage of the trials cannot be reached ({error}); the search goes on without it")
+                    reason = str(error.__cause__ or error).splitlines()[0]
+                    self._say(f"the storage of the trials cannot be reached ({reason}); the search goes on without it")
             else:
                 if self._away:
                     self._away = False

@@ -20,6 +20,7 @@ from nas.progress import Silent
 from nas.resources import Resources
 from nas.run import RunDirectory
 from nas.search.evaluation import Evaluation, Task
+from nas.search.trials import open_storage
 from nas.training.supernet import train_supernet
 
 
@@ -139,6 +140,16 @@ def evaluation_of(folder: Path) -> Evaluation:
         raise JobError(f"run {folder}: its supernet is not trained yet; `nas train` does that")
     data = load_data(run.job.data)
     return Evaluation(run.job, train_supernet(run, data, Silent()), data)
+
+
+def check_resources(resources: Resources) -> None:
+    """JobError for a storage or a cluster that is not there: before any work, where a search needs them only later."""
+    if resources.storage is not None:
+        open_storage(resources.storage)
+    if resources.ray is not None:
+        from nas.search.ray_workers import check
+
+        check(resources.ray)
 
 
 def open_workers(resources: Resources, evaluation: Evaluation, folder: Path) -> Workers:

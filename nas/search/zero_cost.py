@@ -8,6 +8,8 @@ weights nor data, and which few other proxies beat (White et al., "A deeper look
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -16,7 +18,7 @@ from nas.search import pareto
 from nas.search.base import Problem, Rows, Searcher, register
 from nas.search.candidates import admit, fresh
 from search_spaces import cost
-from search_spaces.space import row_keys
+from search_spaces.space import Additive, SearchSpace, row_keys
 
 POOL = 10  # random rows looked at for one asked for
 LEAST = 2  # of them within the limits, repaired if need be
@@ -42,10 +44,6 @@ class ZeroCost(Searcher):
                 f"searcher: {self.name!r} counts the parameters and multiply-accumulates of operators, and the space "
                 f"{self.space.name!r} has none; legal: a space of operators, or another searcher"
             )
-        self._proxies = [
-            self.space.additive(lambda spec: cost(spec).parameters),
-            self.space.additive(lambda spec: cost(spec).macs),
-        ]
 
     def propose(self, n: int) -> Rows:
         """Up to ``n`` unseen feasible rows, the best of the sample first."""
@@ -54,5 +52,10 @@ class ZeroCost(Searcher):
             pool = np.concatenate((pool, fresh(self.problem, missing, self.seen | set(row_keys(pool)), self.rng)))
         if len(pool) == 0:
             return pool
-        rank = np.mean([rankdata(proxy.score(pool)) for proxy in self._proxies], axis=0)
+        rank = np.mean([rankdata(proxy.score(pool)) for proxy in _proxies(self.space)], axis=0)
         return pool[pareto.order(np.column_stack((-rank, self.problem.known_values(pool))))[:n]]
+
+
+@lru_cache(maxsize=4)  # an Optuna sampler makes a searcher for every trial
+def _proxies(space: SearchSpace) -> tuple[Additive, Additive]:
+    return space.additive(lambda spec: cost(spec).parameters), space.additive(lambda spec: cost(spec).macs)

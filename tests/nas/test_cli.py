@@ -207,17 +207,17 @@ def test_lists_and_doctor(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_bench_slices_finds_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "slices", "--count", "5", "--onnx", "2", "--json"]) == 0
+    assert main(["bench", "slices", "--count", "4", "--onnx", "1", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert (result["count"], result["onnx_count"], result["failures"]) == (5, 2, [])
+    assert (result["count"], result["onnx_count"], result["failures"]) == (4, 1, [])
     assert result["max_relative_error"] <= 1e-6
     assert result["onnx_max_error"] <= 1e-4
 
 
 def test_bench_mutations_are_all_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "mutations", "--count", "12", "--seed", "3", "--json"]) == 0
+    assert main(["bench", "mutations", "--count", "8", "--seed", "3", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["refused"] == result["count"] == 12
+    assert result["refused"] == result["count"] == 8
 
 
 def test_wrong_slices_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,9 @@ def test_two_share_a_study(kind: str, tmp_path: Path, space: SearchSpace, archit
     two.tell({architectures[0]: 0.9, architectures[2]: 0.75})  # the first is told already
     expected = {architectures[0].hash: 0.5, architectures[4].hash: 0.25, architectures[2].hash: 0.75}
     assert one.scores() == two.scores() == expected
-    one.finished = True
+    one.begin()
+    assert not two.finished
+    one.finish()
     assert two.finished
     study = optuna.load_study(study_name="study", storage=open_storage(storage))
     done = [t for t in study.trials if t.state.is_finished()]
@@ -90,9 +92,11 @@ def test_a_lost_storage_is_said_and_told_later(
         assert trials.scores() == {}
         assert len(said) == 1
         assert "cannot be reached" in said[0]
+        trials.finish()
+        assert said[1:] == [said[0], "1 evaluations are not in the storage of the trials; the run has them all"]
         other.rollback()
     trials.tell({architectures[2]: 0.7})
-    assert said[1:] == ["the storage of the trials is back"]
+    assert said[3:] == ["the storage of the trials is back"]
     assert trials.scores() == {a.hash: value for a, value in zip(architectures, (0.5, 0.6, 0.7), strict=False)}
 
 
