@@ -110,9 +110,11 @@ class InheritedQuality:
                 ours.add(taken.hash)
                 yield Task(taken.genes)
         for name in unknown:  # what others hold is evaluated here too rather than waited for
+            if name in ours or name in found:
+                continue
             if self._trials is not None:
                 found.update((known, value) for known, value in self._trials.scores().items() if known in unknown)
-            if name not in ours and name not in found:
+            if name not in found:
                 yield Task(unknown[name].genes)
 
     def _on_part(self, architectures: list[Architecture], examples: int) -> Floats:

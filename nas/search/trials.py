@@ -73,6 +73,7 @@ class Trials:
         self._space, self._latencies, self._say = space, dict(latencies), say
         self._distributions = {choice.name: CategoricalDistribution(choice.values) for choice in space.choices}
         self._untold: dict[Architecture, float] = {}
+        self._held: dict[str, int] = {}  # hash -> number in the storage, of trials that were taken here
         self._away = False
         quality = StudyDirection.MAXIMIZE if metric.higher else StudyDirection.MINIMIZE
         directions = [quality, *(StudyDirection.MINIMIZE for _ in latencies)]
@@ -109,10 +110,12 @@ class Trials:
 
         def first() -> Architecture | None:
             for trial in self._trials(TrialState.WAITING):
-                if (hashes is None or trial.user_attrs.get("hash") in hashes) and self._begin(trial):
+                if (hashes is None or trial.user_attrs.get("hash") in hashes) and self._begin(trial._trial_id):
                     row = row_of(trial, self._space)
                     if row is not None:
-                        return self._space.architecture(row)
+                        architecture = self._space.architecture(row)
+                        self._held[architecture.hash] = trial._trial_id
+                        return architecture
             return None
 
         return self._safely(first, None)
@@ -122,14 +125,13 @@ class Trials:
         self._untold |= scores
 
         def add() -> None:
-            states = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
-            trials = sorted(self._trials(*states), key=lambda trial: states.index(trial.state))
-            there = {trial.user_attrs.get("hash"): trial for trial in trials}  # a finished one counts before others
+            theirs = {} if all(a.hash in self._held for a in self._untold) else self._numbers()
             for architecture, score in list(self._untold.items()):
-                if architecture.hash not in there:
+                number = self._held.get(architecture.hash, theirs.get(architecture.hash))
+                if number is None:
                     self._study.add_trial(self._made(architecture, TrialState.COMPLETE, score))
                 else:
-                    self._end(there[architecture.hash], self._values(architecture, score))
+                    self._end(number, self._values(architecture, score))
                 del self._untold[architecture]
 
         self._safely(add, None)
@@ -173,19 +175,23 @@ class Trials:
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states)
 
-    def _begin(self, trial: FrozenTrial) -> bool:
+    def _numbers(self) -> dict[str, int]:
+        """Hash -> number in the storage; of several trials of one architecture, the one that is furthest."""
+        states = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+        trials = sorted(self._trials(*states), key=lambda trial: states.index(trial.state))
+        return {trial.user_attrs.get("hash", ""): trial._trial_id for trial in trials}
+
+    def _begin(self, number: int) -> bool:
         """Whether a waiting trial is the caller's now."""
         try:
-            return self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+            return self._storage.set_trial_state_values(number, TrialState.RUNNING)
         except UpdateFinishedTrialError:
             return False
 
-    def _end(self, trial: FrozenTrial, values: list[float]) -> None:
+    def _end(self, number: int, values: list[float]) -> None:
         """Finish a trial, unless another one did in the meantime."""
-        if trial.state is TrialState.WAITING:
-            self._begin(trial)
         with suppress(UpdateFinishedTrialError):
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.COMPLETE, values)
+            self._storage.set_trial_state_values(number, TrialState.COMPLETE, values)
 
     def _made(self, architecture: Architecture, state: TrialState, score: float | None = None) -> FrozenTrial:
         params = architecture.values
