@@ -14,8 +14,8 @@ MACS = SPACE.additive(lambda spec: cost(spec).macs / 1e6)
 
 
 class Predictor:
-    def predict(self, rows: np.ndarray):
-        return type("P", (), {"mean_ms": MACS.score(rows)})
+    def ms(self, rows: np.ndarray) -> np.ndarray:
+        return MACS.score(rows)
 
 
 def quality(rows: np.ndarray) -> np.ndarray:
