@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from predictors.ceiling import Ceiling
 from predictors.encoding import Features, features_from
 from predictors.errors import PredictorError
-from predictors.learners import LEARNERS, STACK
+from predictors.learners import STACK, known_learners
 from predictors.scaling import FeatureScale
 from predictors.stack import Stack
 from predictors.storage import read_fitted, write_fitted
@@ -88,9 +88,7 @@ class AccuracyPredictor:
         """
         facts = {"features": dict, "seed": int, "learners": list}
         header, arrays = read_fitted(Path(path), KIND, facts, {"rows": 2, "scores": 1})
-        names = header["learners"]
-        if not names or any(not isinstance(name, str) or name not in LEARNERS for name in names):
-            raise PredictorError(f"{path}: learners: got {names!r}; legal: of {', '.join(LEARNERS)}")
+        names = known_learners(path, header["learners"])
         if arrays["rows"].dtype.kind != "i":
             raise PredictorError(f"{path}: rows: got {arrays['rows'].dtype}; legal: integers")
         return cls(features_from(header["features"]), header["seed"], names).fit(arrays["rows"], arrays["scores"])

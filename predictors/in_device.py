@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from predictors.errors import PredictorError
 from predictors.latency_features import LatencyFeatures, OperatorParts, latency_features_from
-from predictors.learners import LEARNERS
+from predictors.learners import known_learners
 from predictors.scaling import FeatureScale
 from predictors.stack import Stack
 from predictors.storage import read_fitted, write_fitted
@@ -89,9 +89,7 @@ class InDevicePredictor:
         """
         facts = {"features": dict, "seed": int, "learners": list}
         header, arrays = read_fitted(Path(path), KIND, facts, {"rows": 2, "ms": 1})
-        names = header["learners"]
-        if not names or any(not isinstance(name, str) or name not in LEARNERS for name in names):
-            raise PredictorError(f"{path}: learners: got {names!r}; legal: of {', '.join(LEARNERS)}")
+        names = known_learners(path, header["learners"])
         features = latency_features_from(header["features"])
         if isinstance(features, OperatorParts) and arrays["rows"].dtype.kind != "i":
             raise PredictorError(f"{path}: rows: got {arrays['rows'].dtype}; legal: integers")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from predictors.additive import Additive
+from predictors.errors import PredictorError
 
 Floats = NDArray[np.float64]
 TREES = 60
@@ -161,3 +162,10 @@ STACK = (
     "trees",
     "boosted",
 )  # together; a line fits the bad tail of scores, and misleads among the good ones
+
+
+def known_learners(path: object, names: object) -> list[str]:
+    """The names of learners in a file; PredictorError where they are none, or not known."""
+    if not isinstance(names, list) or not names or any(name not in LEARNERS for name in map(str, names)):
+        raise PredictorError(f"{path}: learners: got {names!r}; legal: of {', '.join(LEARNERS)}")
+    return [str(name) for name in names]

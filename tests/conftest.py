@@ -5,8 +5,20 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+# a job whose supernet trains in two seconds; no test looks at how good it is
+SMALL_JOB: dict[str, Any] = {
+    "name": "small",
+    "threads": 1,
+    "data": {"name": "digits", "limit": 300},
+    "space": {"resolutions": [8]},
+    "train": {"epochs": 1, "batch_size": 64, "warmup_epochs": 0.1, "subnets": 2},
+    "devices": [{"name": "cpu", "runtime": "torch"}],
+    "search": {"evaluations": 8, "population": 4, "images": 40, "calibration_images": 32},
+}
 
 Once = Callable[[str, Callable[[Path], None]], Path]
 

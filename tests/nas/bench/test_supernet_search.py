@@ -14,17 +14,10 @@ from nas.job_file import parse_job
 from nas.progress import Silent
 from nas.run import RunDirectory
 from nas.session import Session
+from tests.conftest import SMALL_JOB
 
 TABLE = Path(__file__).parents[3] / "hardware" / "tables" / "hybrid-vision-tiny" / "amd-epyc" / "onnxruntime-fp32"
-JOB = {
-    "name": "bench",
-    "threads": 1,
-    "data": {"name": "digits", "limit": 300},
-    "space": {"resolutions": [8]},
-    "train": {"epochs": 1, "batch_size": 64, "warmup_epochs": 0.1, "subnets": 2},
-    "devices": [{"name": "cpu", "runtime": "onnxruntime", "table": str(TABLE)}],
-    "search": {"evaluations": 8, "population": 4, "images": 40, "calibration_images": 32},
-}
+JOB = SMALL_JOB | {"devices": [{"name": "cpu", "runtime": "onnxruntime", "table": str(TABLE)}]}
 
 
 @pytest.fixture(scope="module")

@@ -19,16 +19,7 @@ from nas.search.evaluator import CACHE, PARTIAL, InheritedQuality
 from nas.search.workers import Here, Processes, Workers, evaluation_of
 from nas.session import Session
 from nas.training.supernet import train_supernet
-
-JOB = {
-    "name": "evaluator",
-    "threads": 2,
-    "data": {"name": "digits", "limit": 300},
-    "space": {"resolutions": [8]},
-    "train": {"epochs": 1, "batch_size": 64, "warmup_epochs": 0.1, "subnets": 2},
-    "devices": [{"name": "cpu", "runtime": "torch"}],
-    "search": {"evaluations": 8, "population": 4, "images": 40, "calibration_images": 32},
-}
+from tests.conftest import SMALL_JOB
 
 
 class Nobody(Workers):
@@ -40,7 +31,7 @@ class Nobody(Workers):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory):
-    with RunDirectory.create(tmp_path_factory.mktemp("evaluator") / "run", parse_job(JOB)) as opened:
+    with RunDirectory.create(tmp_path_factory.mktemp("evaluator") / "run", parse_job(SMALL_JOB)) as opened:
         train_supernet(opened, Session(opened, Silent()).data, Silent())
         yield opened
 

@@ -23,16 +23,7 @@ from nas.search.worker import work
 from nas.search.workers import Here, Workers
 from nas.session import Session
 from search_spaces import Architecture, SearchSpace, make_space
-
-JOB = {
-    "name": "trials",
-    "threads": 1,
-    "data": {"name": "digits", "limit": 300},
-    "space": {"resolutions": [8]},
-    "train": {"epochs": 1, "batch_size": 64, "warmup_epochs": 0.1, "subnets": 2},
-    "devices": [{"name": "cpu", "runtime": "torch"}],
-    "search": {"evaluations": 8, "population": 4, "images": 40, "calibration_images": 32},
-}
+from tests.conftest import SMALL_JOB
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +121,7 @@ class Slow(Workers):
 
 
 def test_a_worker_evaluates_for_a_search_and_the_search_takes_over_what_a_lost_one_held(tmp_path: Path) -> None:
-    with RunDirectory.create(tmp_path / "run", parse_job(JOB)) as run:
+    with RunDirectory.create(tmp_path / "run", parse_job(SMALL_JOB)) as run:
         with pytest.raises(JobError, match="has not done train, profile:cpu"):
             work(run.path, None, Silent())
         session = Session(run, Silent())
