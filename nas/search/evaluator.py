@@ -90,6 +90,7 @@ class InheritedQuality:
             keep()
             if self._trials is not None:
                 self._trials.tell({architecture: value})
+        keep()  # what others told after the last one was evaluated here
 
     def _show(self, known: dict[Architecture, float], unknown: Collection[Architecture]) -> None:
         """The study gets what is known, where an earlier one did not get it, and what is to be evaluated."""

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +152,35 @@ def test_a_worker_evaluates_for_a_search_and_the_search_takes_over_what_a_lost_o
         with InheritedQuality(run, evaluation, Nobody(), session.trials()) as evaluate:
             assert evaluate(rows).tolist() == answer
         assert session.trials().scores() == {a.hash: value for a, value in zip(first, answer, strict=True)}
+
+
+class Interrupted(Workers):
+    """Workers that let somebody else tell an evaluation after their own last one."""
+
+    def __init__(self, inner: Here, meanwhile: Callable[[], None]) -> None:
+        self._inner, self._meanwhile = inner, meanwhile
+
+    def scores(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, float]]:
+        for task in tasks:
+            yield from self._inner.scores([task])
+            self._meanwhile()
+
+
+def test_what_others_tell_last_is_kept(tmp_path: Path) -> None:
+    with RunDirectory.create(tmp_path / "run", parse_job(SMALL_JOB)) as run:
+        session = Session(run, Silent())
+        evaluation = session.evaluation
+        session._predictors["cpu"] = Flat()  # type: ignore[assignment]
+        rows = session.space.sample(2, np.random.default_rng(3))
+        mine, theirs = (session.space.architecture(row) for row in rows)
+        other = session.trials()
+        other.offer([theirs])
+        assert other.take() == theirs
+        value = evaluation.score(Task(theirs.genes))
+        workers = Interrupted(Here(evaluation), lambda: other.tell({theirs: value}))
+        with InheritedQuality(run, evaluation, workers, session.trials()) as evaluate:
+            assert evaluate(rows).tolist() == [evaluation.score(Task(mine.genes)), value]
+        assert [row["hash"] for row in run.read_rows(CACHE)] == [mine.hash, theirs.hash]
 
 
 class Flat:
