@@ -22,7 +22,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.base import Rows
-from nas.search.proposal import MOST_VALUES, Proposer, check, plain_space, row_of_values, values_of_row
+from nas.search.proposal import MOST_VALUES, Proposer, check, plain_space, row_of_values
 from search_spaces import Architecture, SearchSpace
 
 
@@ -88,7 +88,7 @@ class SearcherSampler(BaseSampler):
         row = proposer.row(trial.number, X, F, taken)
         if row is None:  # all were asked: Optuna has no end of its own
             row = space.sample(1, np.random.default_rng([self._seed, trial.number]))[0]
-        return values_of_row(row, space)
+        return space.architecture(row).values
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

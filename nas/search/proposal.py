@@ -105,9 +105,3 @@ def row_of_values(values: Mapping[str, Any], space: SearchSpace) -> Rows | None:
             row[g] = choice.values.index(values[choice.name])
     missing = [choice.name not in values for choice in space.choices]
     return None if (space.active(row[None])[0] & missing).any() else row
-
-
-def values_of_row(row: Rows, space: SearchSpace) -> dict[str, Any]:
-    """The values of the active genes of a row (G,), by name."""
-    active = space.active(row[None])[0]
-    return {choice.name: choice.values[row[g]] for g, choice in enumerate(space.choices) if active[g]}

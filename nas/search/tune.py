@@ -31,7 +31,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from nas.errors import JobError
-from nas.search.proposal import HORIZON, MOST_VALUES, Proposer, check, plain_space, values_of_row
+from nas.search.proposal import HORIZON, MOST_VALUES, Proposer, check, plain_space
 from search_spaces import SearchSpace
 
 try:
@@ -168,7 +168,7 @@ class TuneSearch(Searcher):
             return Searcher.FINISHED
         self._state.asked += 1
         self._trials[trial_id] = _Trial(id=trial_id, row=row.tolist())
-        config = values_of_row(row, space)
+        config = space.architecture(row).values
         return config if self._given else unflatten_dict({name: self._values[name][i] for name, i in config.items()})
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
