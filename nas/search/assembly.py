@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.search import pareto
-from nas.search.base import Floats, Problem, Rows, Scores, Searcher, register
-from nas.search.candidates import admit, fresh
-from nas.search.cover import first_sample
-from nas.search.learnt import Learnt
+from nas.search.base import Floats, Problem, Rows, Scores, register
+from nas.search.candidates import admit
+from nas.search.learnt import LearntSearcher
 from nas.search.places import EXACT, Places, Tables
 from nas.search.programme import Limit, Programme, assemble
 from search_spaces.space import GENE, row_keys
@@ -63,7 +62,7 @@ class KnownSum:
 
 
 @register
-class Assembly(Searcher):
+class Assembly(LearntSearcher):
     """A sample that covers every choice; then every row is the optimum of an integer programme.
 
     It minimises what was learnt of the first asked objective, while another objective, known where there is one, stays below a
@@ -85,11 +84,6 @@ class Assembly(Searcher):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         self._places = Places(problem.space)
-        self._learnt = [Learnt(problem, column) for column in range(len(problem.asked))]
-
-    @cached_property
-    def _first(self) -> Rows:
-        return first_sample(self.problem)
 
     @cached_property
     def _programme(self) -> Programme:
@@ -99,24 +93,13 @@ class Assembly(Searcher):
     def _known(self) -> dict[str, KnownSum]:
         return {name: KnownSum.of(self._places, score) for name, score in self.problem.known.items()}
 
-    def propose(self, n: int) -> Rows:
-        """Up to ``n`` unseen feasible rows."""
-        first = self.X[:0] if len(self.X) >= len(self._first) else admit(self.problem, self._first, self.seen, n)
-        if len(first) == n:
-            return first
-        taken = self.seen | set(row_keys(first))
-        found = [first]
-        if len(self.X) >= 2:
-            for learnt in self._learnt:
-                learnt.fit(self.X, self.F)
-            self._rival = self._neighbours(taken)
-            for i in range(n - len(first)):
-                row = self._built(i, n - len(first), taken)
-                taken |= set(row_keys(row))
-                found.append(row)
-        missing = n - sum(map(len, found))
-        if missing:
-            found.append(fresh(self.problem, missing, taken, self.rng))
+    def _make(self, n: int, taken: set[bytes]) -> Rows:
+        found, taken = [self.X[:0]], set(taken)
+        self._rival = self._neighbours(taken)
+        for i in range(n):
+            row = self._built(i, n, taken)
+            taken |= set(row_keys(row))
+            found.append(row)
         return np.concatenate(found)
 
     def _neighbours(self, taken: set[bytes]) -> Rows:

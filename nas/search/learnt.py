@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from functools import cached_property
+
 import numpy as np
 from scipy.stats import norm, rankdata, spearmanr
 
-from nas.search.base import Floats, Problem, Rows
+from nas.search.base import Floats, Problem, Rows, Searcher
+from nas.search.candidates import admit, fresh
+from nas.search.cover import first_sample
 from predictors.importance import ImportanceModel
+from search_spaces.space import row_keys
 
 
 class Learnt:
@@ -47,6 +53,36 @@ class Learnt:
         """(T,) weights that go ``share`` of the way from the fitted ones to a draw of the possible ones."""
         assert self.model.weights is not None
         return np.asarray(self.model.weights + share * (self.model.draw(rng) - self.model.weights))
+
+
+class LearntSearcher(Searcher):
+    """What searchers of this kind share: a first sample that covers every choice, then rows made from what was learnt of the
+    asked objectives, and random ones where these are too few."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self._learnt = [Learnt(problem, column) for column in range(len(problem.asked))]
+
+    @cached_property
+    def _first(self) -> Rows:
+        return first_sample(self.problem)
+
+    def propose(self, n: int) -> Rows:
+        """Up to ``n`` unseen feasible rows."""
+        first = self.X[:0] if len(self.X) >= len(self._first) else admit(self.problem, self._first, self.seen, n)
+        found, taken = [first], self.seen | set(row_keys(first))
+        if len(first) < n and len(self.X) >= 2:
+            for learnt in self._learnt:
+                learnt.fit(self.X, self.F)
+            found.append(self._make(n - len(first), taken))
+            taken |= set(row_keys(found[-1]))
+        if missing := n - sum(map(len, found)):
+            found.append(fresh(self.problem, missing, taken, self.rng))
+        return np.concatenate(found)
+
+    @abstractmethod
+    def _make(self, n: int, taken: set[bytes]) -> Rows:
+        """At most ``n`` feasible rows that are not in ``taken``, from what was learnt."""
 
 
 def agreement(guess: Floats, truth: Floats) -> float:

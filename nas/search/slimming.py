@@ -7,17 +7,13 @@ that any space can be slimmed.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 
 from nas.errors import JobError
 from nas.search import pareto
-from nas.search.base import Floats, Problem, Rows, Scores, Searcher, register
-from nas.search.candidates import admit, fresh, spread
-from nas.search.cover import first_sample
-from nas.search.learnt import Learnt
-from search_spaces.space import row_keys
+from nas.search.base import Floats, Problem, Rows, Scores, register
+from nas.search.candidates import admit, spread
+from nas.search.learnt import LearntSearcher
 
 STARTS = 4  # architectures that are slimmed: the largest one, and those grown from the best told
 STEPS = 2000  # of one path, more than any space has
@@ -25,7 +21,7 @@ GROUND = 1e-9  # of what is saved in all: less is no saving
 
 
 @register
-class Slimming(Searcher):
+class Slimming(LearntSearcher):
     """A sample that covers every choice; then rows from paths of slimming, spread over the logarithm of what is saved.
 
     A path begins at the largest architecture that the sample holds, or at one of the best told with every size at its largest,
@@ -46,30 +42,10 @@ class Slimming(Searcher):
                 "this problem has none; legal: another searcher, or a known objective"
             )
         self._saved: Scores = next(iter(problem.known.values()))
-        self._learnt = [Learnt(problem, column) for column in range(len(problem.asked))]
 
-    @cached_property
-    def _first(self) -> Rows:
-        return first_sample(self.problem)
-
-    def propose(self, n: int) -> Rows:
-        """Up to ``n`` unseen feasible rows."""
-        first = self.X[:0] if len(self.X) >= len(self._first) else admit(self.problem, self._first, self.seen, n)
-        found = [first]
-        taken = self.seen | set(row_keys(first))
-        missing = n - len(first)
-        if missing and len(self.X) >= 2:
-            for learnt in self._learnt:
-                learnt.fit(self.X, self.F)
-            rows = admit(self.problem, np.concatenate([self._path(row) for row in self._starts()]), taken)
-            if len(rows):
-                rows = rows[spread(self._level(rows), missing)]
-                found.append(rows)
-                taken |= set(row_keys(rows))
-                missing -= len(rows)
-        if missing:
-            found.append(fresh(self.problem, missing, taken, self.rng))
-        return np.concatenate(found)
+    def _make(self, n: int, taken: set[bytes]) -> Rows:
+        rows = admit(self.problem, np.concatenate([self._path(row) for row in self._starts()]), taken)
+        return rows[spread(self._level(rows), n)] if len(rows) else rows
 
     def _starts(self) -> Rows:
         """The largest row known, and the best told at their largest sizes."""
