@@ -13,12 +13,12 @@ import numpy as np
 import torch
 
 from hardware.hosts import open_host
-from hardware.table import LatencyTable
 from nas.data import load_data
 from nas.export.step import export_step
 from nas.job import DeviceSection, Job, same_conditions
 from nas.latency.plan import plan_profile
 from nas.latency.profile import measure_table
+from nas.latency.source import LatencySource, TableSource, open_source
 from nas.progress import Progress
 from nas.report.step import report_step
 from nas.resources import ALONE, Resources
@@ -28,9 +28,9 @@ from nas.search.designs import designs_frame
 from nas.search.front import TOGETHER, front_frame, together_frame
 from nas.search.study import evaluations_frame, hypervolume_frame, search_devices
 from nas.search.workers import check_resources
-from nas.session import Session, table_folder, validation_text, write_front
+from nas.session import Session, table_folder, write_front
 from nas.training.supernet import space_of
-from predictors import LatencyPredictor
+from predictors.latency import LatencyModel
 from search_spaces import SearchSpace
 
 
@@ -57,21 +57,25 @@ def run_job(
 
 
 def check_job(job: Job) -> None:
-    """What can be known before any work: each device without a table has its runtime here, and given tables allow the
-    limits. Raises HardwareError or JobError."""
+    """What can be known before any work: each device without a table has its runtime here, and given tables and calibrations
+    suit the space and allow the limits. Raises HardwareError or JobError."""
     for device in job.devices:
         if device.table is None:
             with open_host(device.device) as host:
                 host.runtime(device.runtime, device.precision, device.threads).require()
-    limited = [d for d in job.devices if d.table is not None and d.max_latency_ms is not None]
-    if limited:
-        space = space_of(job, load_data(job.data))
-        for device in limited:
-            assert device.table is not None
-            check_limit(space, device, LatencyPredictor(space, LatencyTable.load(device.table)), job.seed)
+    given = [device for device in job.devices if device.table is not None]
+    space = space_of(job, load_data(job.data)) if given else None
+    for device in given:
+        assert space is not None
+        assert device.table is not None
+        source = open_source(device.table)
+        if device.max_latency_ms is None:
+            source.check(space)
+        else:
+            check_limit(space, device, source.predictor(space), job.seed)
 
 
-def check_limit(space: SearchSpace, device: DeviceSection, predictor: LatencyPredictor, seed: int) -> None:
+def check_limit(space: SearchSpace, device: DeviceSection, predictor: LatencyModel, seed: int) -> None:
     """Raises JobError if no architecture found meets the device's ``max_latency_ms``."""
     if device.max_latency_ms is not None:
         check_feasible(
@@ -84,7 +88,7 @@ def check_limit(space: SearchSpace, device: DeviceSection, predictor: LatencyPre
 
 
 def profile_step(session: Session) -> None:
-    """A latency table for every device: measured, or the one that the job gives; then the limits are checked.
+    """A latency table for every device: measured, or the table or calibration that the job gives; then the limits are checked.
 
     A device that differs from an earlier one in its name and limit alone takes over the other's table.
     """
@@ -93,10 +97,11 @@ def profile_step(session: Session) -> None:
         name = f"profile:{device.name}"
         if not run.step_done(name):
             twin = next((other for other in job.devices[:number] if same_conditions(device, other)), None)
+            source: LatencySource
             if device.table is not None:
-                table = LatencyTable.load(device.table)
+                source = open_source(device.table)
             elif twin is not None:
-                table = session.table(twin)
+                source = session.source(twin)
             else:
                 settings = job.profile
                 plan = plan_profile(
@@ -115,12 +120,13 @@ def profile_step(session: Session) -> None:
                         mode=device.mode,
                         workers=job.threads,
                     )
+                source = TableSource(table)
                 torch.set_num_threads(job.threads)
-            LatencyPredictor(session.space, table)  # a table that does not fit the space must not be stored
-            table.save(run.file(table_folder(device)))
-            run.mark_done(name, seconds=round(table.header["seconds"], 1), validation=table.header["validation"])
+            source.check(session.space)  # what does not fit the space must not be stored
+            source.save(run.file(table_folder(device)))
+            run.mark_done(name, seconds=round(source.seconds, 1), validation=source.header["validation"])
         check_limit(session.space, device, session.predictor(device), job.seed)
-        session.progress.say(f"{device.name}: {validation_text(session.table(device))}")
+        session.progress.say(f"{device.name}: {session.source(device).text()}")
 
 
 def train_step(session: Session) -> None:

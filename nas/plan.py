@@ -10,6 +10,8 @@ from rich.table import Table
 
 from nas.data import load_data
 from nas.job import Job, same_conditions
+from nas.latency.calibration import Calibration, is_calibration
+from nas.latency.source import CalibrationSource
 from nas.search.controls import control_spaces
 from nas.training.evaluate import evaluate, first
 from nas.training.recipe import Recipe
@@ -60,7 +62,10 @@ def estimate(job: Job) -> dict[str, tuple[str, float]]:
         seconds += CONVERSION_SECONDS.get(device.runtime, 0.0) * (operators + 3 * networks) / job.threads
         what = f"measure {operators} operators and {networks} networks"
         if device.table or twin:
-            what, seconds = ("use the given table" if twin is None else f"use the table of {twin.name}"), 0.0
+            what, seconds = (
+                (f"use the table of {twin.name}" if device.table is None and twin else _given(device.table)),
+                0.0,
+            )
         plan[f"profile {device.name}"] = (what, seconds)
     what = (
         f"{job.train.epochs} epochs, {recipe.steps} steps of {job.train.subnets} subnets, batch {job.train.batch_size}"
@@ -84,6 +89,14 @@ def plan_table(job: Job, folder: Path, plan: dict[str, tuple[str, float]]) -> Ta
     for name, (what, seconds) in plan.items():
         table.add_row(name, what, _minutes(seconds))
     return table
+
+
+def _given(folder: Path | None) -> str:
+    """What is done with a table or calibration that the job gives."""
+    assert folder is not None
+    if not is_calibration(folder):
+        return "use the given table"
+    return f"use the given calibration ({CalibrationSource(Calibration.load(folder)).text()})"
 
 
 def _timed(call: object) -> float:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from hardware.table import LatencyTable
 from nas.data import Data, load_data
 from nas.errors import JobError
 from nas.job import DeviceSection, Job
+from nas.latency.source import LatencySource, open_source
 from nas.progress import Progress
 from nas.resources import ALONE, Resources
 from nas.run import RunDirectory
@@ -20,7 +20,7 @@ from nas.search.evaluator import InheritedQuality
 from nas.search.trials import JOURNAL, Trials, study_name
 from nas.search.workers import open_workers
 from nas.training.supernet import space_of, train_supernet
-from predictors import LatencyPredictor
+from predictors.latency import LatencyModel
 from search_spaces import SearchSpace, Supernet
 
 
@@ -31,7 +31,7 @@ class Session:
     run: RunDirectory
     progress: Progress
     resources: Resources = ALONE
-    _predictors: dict[str, LatencyPredictor] = field(default_factory=dict)
+    _predictors: dict[str, LatencyModel] = field(default_factory=dict)
 
     @property
     def job(self) -> Job:
@@ -71,19 +71,19 @@ class Session:
         trials = self.trials()
         return InheritedQuality(self.run, evaluation, open_workers(self.resources, evaluation, self.run.path), trials)
 
-    def table(self, device: DeviceSection) -> LatencyTable:
-        """The latency table of ``device``; `profile` must have been run."""
-        return LatencyTable.load(self.run.file(table_folder(device)))
+    def source(self, device: DeviceSection) -> LatencySource:
+        """The latency table of ``device``, or its calibration; `profile` must have been run."""
+        return open_source(self.run.file(table_folder(device)))
 
-    def predictor(self, device: DeviceSection) -> LatencyPredictor:
+    def predictor(self, device: DeviceSection) -> LatencyModel:
         """The latency predictor of ``device``."""
         if device.name not in self._predictors:
-            self._predictors[device.name] = LatencyPredictor(self.space, self.table(device))
+            self._predictors[device.name] = self.source(device).predictor(self.space)
         return self._predictors[device.name]
 
 
 def table_folder(device: DeviceSection) -> Path:
-    """Where a run keeps the latency table of ``device``."""
+    """Where a run keeps the latency table of ``device``, or its calibration."""
     return Path("tables") / device.name
 
 
@@ -98,14 +98,3 @@ def read_front(run: RunDirectory, device: DeviceSection) -> pd.DataFrame:
     if not run.file(f"front-{device.name}.parquet").exists():
         raise JobError(f"run {run.path}: has no front for {device.name} yet; `nas search` makes it")
     return pd.read_parquet(run.file(f"front-{device.name}.parquet"))
-
-
-def validation_text(table: LatencyTable) -> str:
-    """How far to trust ``table``, in one line."""
-    found = table.header["validation"]
-    if not found or found.get("mape") is None:
-        return "the latency table was not validated on whole networks"
-    return (
-        f"latency within {found['mape']:.1%} on average of {found['networks']} networks never seen; "
-        f"{found['within_10']:.0%} within 10 %, Spearman {found['spearman']:.3f}"
-    )

@@ -15,9 +15,9 @@ from predictors.errors import PredictorError
 from predictors.latency import LatencyPrediction, LatencyPredictor, errors_of
 from predictors.sources import TableSources
 from predictors.transfer import TransferPredictor
+from predictors.translation import Translation, moved
 from search_spaces.architecture import Architecture
-from search_spaces.errors import SpaceError
-from search_spaces.space import SearchSpace, row_keys
+from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
     from hardware.table import LatencyTable
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int16]
 REFERENCE = 400
+CHUNK = 4096  # rows predicted at once: bounds the memory of their features
 FEWEST = 3  # measurements that a fit needs
 
 
 class CalibratedPredictor:
     """Few-shot transfer (see `TransferPredictor`) from latency tables, asked like a `LatencyPredictor`.
 
-    The whole networks that the known tables hold are what the ways of transfer are rehearsed on. Deterministic: the same
-    tables and measurements give the same predictions.
+    Deterministic: the same tables and measurements give the same predictions.
 
     Args:
         space: whose architectures are asked about.
@@ -51,10 +51,18 @@ class CalibratedPredictor:
         self._space = space
         self.sources = TableSources([LatencyPredictor(space, table) for table in tables])
         reference = space.sample(REFERENCE, np.random.default_rng(0))
-        rehearsal = measured_networks(space, tables)
-        self._transfer = TransferPredictor(
-            self.sources, features_of(space), reference, rehearsal if len(rehearsal[0]) else None
-        )
+        self._transfer = TransferPredictor(self.sources, features_of(space), reference)
+        self._translate: Translation | None = None
+
+    def of(self, space: SearchSpace) -> CalibratedPredictor:
+        """The same predictor, asked by rows of another space whose networks its own space has.
+
+        Raises:
+            PredictorError: that space has others.
+        """
+        asked = copy.copy(self)
+        asked._translate = None if space.definition == self._space.definition else Translation(space, self._space)
+        return asked
 
     def choose(self, rows: Rows, count: int, measured: Rows | None = None) -> NDArray[np.int64]:
         """Which ``count`` of rows (n, G) to measure, best first, where ``measured`` (m, G) are known by then."""
@@ -68,8 +76,14 @@ class CalibratedPredictor:
 
     def predict(self, X: Rows) -> LatencyPrediction:
         """Latencies of canonical rows (n, G), vectorised, with their 90 % intervals. PredictorError before `fit`."""
-        mean, std = self._transfer.predict(X)
+        rows = X if self._translate is None else self._translate(X)
+        parts = [self._transfer.predict(rows[start : start + CHUNK]) for start in range(0, max(len(rows), 1), CHUNK)]
+        mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
         return from_logs(mean, std)
+
+    def ms(self, X: Rows) -> Floats:
+        """Latencies (n,) in ms of canonical rows (n, G), without their intervals: an objective of a search."""
+        return np.asarray(self.predict(X).mean_ms)
 
     def predict_one(self, architecture: Architecture) -> LatencyPrediction:
         """Latency of one architecture, as floats. PredictorError where the space has no such network."""
@@ -83,49 +97,21 @@ class CalibratedPredictor:
     def left_out(self) -> dict[str, Any]:
         """Errors on the measurements themselves, each left out of a fit to the others; see `errors_of`. All are None where
         the others would be too few."""
+        return errors_of(*self.left_out_predictions())
+
+    def left_out_predictions(self) -> tuple[LatencyPrediction, Floats]:
+        """What is predicted of each measured network by a fit to the others, and its ms (n,); n = 0 where the others would be
+        too few."""
         parts = []
         for out in range(len(self._ms) if len(self._ms) > FEWEST else 0):
             others = np.arange(len(self._ms)) != out
             again = copy.copy(self)
-            again._transfer = copy.copy(self._transfer)
+            again._transfer, again._translate = copy.copy(self._transfer), None
             found = again.fit(self._rows[others], self._ms[others]).predict(self._rows[[out]])
             parts.append((found.mean_ms[0], found.low_ms[0], found.high_ms[0]))
-        return errors_of(LatencyPrediction(*np.array(parts).reshape(-1, 3).T), self._ms[: len(parts)])
+        return LatencyPrediction(*np.array(parts).reshape(-1, 3).T), self._ms[: len(parts)]
 
 
 def from_logs(mean: Floats, std: Floats) -> LatencyPrediction:
     """Latencies with 90 % intervals, of log latencies (n,) in ms and their standard deviations."""
     return LatencyPrediction(*(np.exp(mean + side * COVERED * std) for side in (0.0, -1.0, 1.0)))
-
-
-def moved(architecture: Architecture, space: SearchSpace) -> Architecture:
-    """The same network as an architecture of ``space``. PredictorError where that space has no such network."""
-    if architecture.space.definition == space.definition:
-        return Architecture(space, architecture.genes)
-    try:
-        found = Architecture.from_json({"genes": architecture.values}, space)
-    except SpaceError as error:
-        raise PredictorError(f"architecture {architecture.hash}: is none of {space.definition}: {error}") from None
-    if found != architecture:
-        raise PredictorError(f"architecture {architecture.hash}: is none of {space.definition}, with other sizes")
-    return found
-
-
-def measured_networks(space: SearchSpace, tables: Sequence[LatencyTable]) -> tuple[Rows, Floats]:
-    """Rows (k, G) of the whole networks that any of the tables holds and the space has, and their ms (k, S), nan where a
-    table has not measured one."""
-    found: dict[bytes, Architecture] = {}
-    known: list[dict[bytes, float]] = []
-    for table in tables:
-        there: dict[bytes, float] = {}
-        architectures = Architecture.from_lines(table.networks["key"])
-        for architecture, ms in zip(architectures, table.networks["median_ms"], strict=True):
-            try:
-                same = moved(architecture, space)
-            except PredictorError:
-                continue
-            key = row_keys(space.matrix([same]))[0]
-            found[key], there[key] = same, float(ms)
-        known.append(there)
-    ms = np.array([[there.get(key, np.nan) for there in known] for key in found]).reshape(len(found), len(tables))
-    return space.matrix(found.values()), ms

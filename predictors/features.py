@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 
@@ -38,14 +39,15 @@ def spec_features(specs: list[OperatorSpec], sizes: list[str]) -> Floats:
     Kernels pack channels by 4, 8 or 16 and tokens by 4, and take another way where that does not go up. ``sizes`` names the
     columns; a size that a spec lacks counts as 0 (all logs are log(1 + value)).
     """
-    raw = np.zeros((len(specs), 6 + len(sizes)))
-    for i, spec in enumerate(specs):
+    rows, alignment = [], []
+    for spec in specs:
         values = dict(spec.sizes)
-        tokens = int(np.prod(_extent(spec)))
-        channels = int(np.prod(spec.shape)) // tokens
-        raw[i, :4] = np.log1p([*work(spec), tokens, channels])
-        raw[i, ALIGNMENT] = min(_twos(tokens), 2), min(_twos(channels), 4)
-        raw[i, 6:] = np.log1p([values.get(size, 0) for size in sizes])
+        tokens = math.prod(_extent(spec))
+        channels = math.prod(spec.shape) // tokens
+        rows.append((*work(spec), tokens, channels, 0, 0, *(values.get(size, 0) for size in sizes)))
+        alignment.append((min(_twos(tokens), 2), min(_twos(channels), 4)))
+    raw = np.log1p(np.array(rows, dtype=np.float64).reshape(len(specs), 6 + len(sizes)))
+    raw[:, ALIGNMENT] = np.array(alignment, dtype=np.float64).reshape(len(specs), 2)
     return raw
 
 

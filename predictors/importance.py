@@ -136,6 +136,14 @@ class ImportanceModel:
         }
         return pd.DataFrame(columns).sort_values("importance", ascending=False, kind="stable", ignore_index=True)
 
+    @one_thread
+    def sums(self, shares: Floats) -> tuple[Floats, Floats]:
+        """Values (k,) and standard errors (k,) of sums of the terms' weights, so much of each: shares (k, T)."""
+        weights = self._fitted()
+        half = (self._vectors * np.sqrt(self._inverse)).T @ (self._ZS @ shares.T)
+        left = np.einsum("kt,tk->k", shares, self._prior @ shares.T) - (half**2).sum(axis=0)
+        return shares @ weights, np.sqrt(self._variance * np.maximum(left, 0.0))
+
     @cached_property
     def _root(self) -> Floats:
         return np.asarray(np.linalg.cholesky(self._prior))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, spearmanr
 
 from predictors.correction import Correction
 from predictors.errors import PredictorError
@@ -33,6 +33,14 @@ class LatencyPrediction:
     mean_ms: Any
     low_ms: Any
     high_ms: Any
+
+
+class LatencyModel(Protocol):
+    """What searches and reports ask of a device's latency, however it was learnt: see `LatencyPredictor`."""
+
+    def predict(self, X: NDArray[np.int16]) -> LatencyPrediction: ...
+
+    def ms(self, X: NDArray[np.int16]) -> Floats: ...
 
 
 class LatencyPredictor:
@@ -63,8 +71,13 @@ class LatencyPredictor:
         # specs beyond the legal ones (of a restricted space) are never scored, so they need no latency
         self._plain = space.additive(lambda spec: used.get(spec, 0.0))
         self._corrected = space.additive(lambda spec: parts.get(spec, 0.0))
-        validate, ms = self._networks(table, "validate")
-        self._validation = errors_of(self._interval(self._whole(validate)), ms)
+        self._table = table
+
+    @cached_property
+    def _validated(self) -> dict[str, Any]:
+        # when first asked: reading and predicting those networks takes longer than the fit
+        validate, ms = self._networks(self._table, "validate")
+        return errors_of(self.predict_all(validate), ms)
 
     @property
     def validation(self) -> dict[str, Any]:
@@ -73,7 +86,7 @@ class LatencyPredictor:
         mape (fraction), within_5 and within_10 (shares within 5 % and 10 %), spearman, kendall, coverage_90 (share inside
         the 90 % interval) and networks (how many). None where there are too few networks, or no interval.
         """
-        return dict(self._validation)
+        return dict(self._validated)
 
     @property
     def expected_error(self) -> float:
@@ -105,8 +118,12 @@ class LatencyPredictor:
 
     def predict_one(self, architecture: Architecture) -> LatencyPrediction:
         """Latency of one architecture of any space whose operators the table knows, as floats."""
-        found = self._interval(self._whole([architecture]))
+        found = self.predict_all([architecture])
         return LatencyPrediction(float(found.mean_ms[0]), float(found.low_ms[0]), float(found.high_ms[0]))
+
+    def predict_all(self, architectures: Sequence[Architecture]) -> LatencyPrediction:
+        """Latencies (n,) of architectures of any spaces whose operators the table knows."""
+        return self._interval(self._whole(architectures))
 
     def operator_ms(self, spec: OperatorSpec) -> float:
         """Latency of one operator alone in ms: measured, or estimated."""
@@ -150,6 +167,8 @@ def errors_of(found: LatencyPrediction, ms: Floats) -> dict[str, Any]:
 
     None where they are too few to say.
     """
+    from scipy.stats import kendalltau, spearmanr  # late: it takes long to import
+
     result: dict[str, Any] = dict.fromkeys(("mape", "within_5", "within_10", "spearman", "kendall", "coverage_90"))
     result["networks"] = len(ms)
     if len(ms) == 0:

@@ -2,7 +2,7 @@
 
 from search_spaces.additive import Additive
 from search_spaces.architecture import Architecture, Node
-from search_spaces.build import Cost, build_operator, cost
+from search_spaces.build import Cost, build_operator, cost, macs
 from search_spaces.errors import SpaceError
 from search_spaces.space import Choice, SearchSpace, Slot, row_keys
 from search_spaces.spaces import get_space, make_space, presets, space_names
@@ -25,6 +25,7 @@ __all__ = [
     "build_operator",
     "cost",
     "get_space",
+    "macs",
     "make_space",
     "presets",
     "row_keys",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,19 +28,15 @@ class Additive:
 
     def __init__(self, space: SearchSpace, value_of_spec: Callable[[OperatorSpec], float]) -> None:
         self._space = space
-        values: dict[OperatorSpec, float] = {}
+        specs, held = space.held
+        values = np.array([float(value_of_spec(spec)) for spec in specs])
         self._terms: list[tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, np.ndarray] | None]] = []
         alone: list[tuple[int, np.ndarray]] = []
-        for slot in space.slots:
+        for slot, which in zip(space.slots, held, strict=True):
             genes = [space.index[gene] for gene in slot.genes]
             counts = [len(space.choices[g].values) for g in genes]
             strides = np.array([int(np.prod(counts[i + 1 :])) for i in range(len(counts))], np.int64)
-            table = np.empty(int(np.prod(counts)))
-            for position, combination in enumerate(itertools.product(*(space.choices[g].values for g in genes))):
-                spec = slot.spec(*combination)
-                if spec not in values:
-                    values[spec] = float(value_of_spec(spec))
-                table[position] = values[spec]
+            table = values[which]
             when = None if slot.when is None else (space.index[slot.when[0]], space.allowed(slot.when))
             if len(genes) == 1 and when is None:
                 alone.append((genes[0], table))

@@ -101,7 +101,16 @@ def _parameters(name: str, sizes: tuple[tuple[str, int], ...]) -> int:
 
 def cost(spec: OperatorSpec) -> Cost:
     """MACs, parameters and activations of one operator for one input, from its formulas."""
+    macs, activations = _work(spec)
+    return Cost(macs, _parameters(spec.name, spec.sizes), activations)
+
+
+def macs(spec: OperatorSpec) -> int:
+    """The MACs of `cost` alone: no module is made, which for all specs of a large space takes minutes."""
+    return _work(spec)[0]
+
+
+def _work(spec: OperatorSpec) -> tuple[int, int]:
     operator = get_operator(spec.name)
     extent = spec.shape[1:] if operator.domain == "image" else spec.shape[:1]
-    macs, activations = operator.work(*extent, **dict(spec.sizes))
-    return Cost(macs, _parameters(spec.name, spec.sizes), activations)
+    return operator.work(*extent, **dict(spec.sizes))

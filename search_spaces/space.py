@@ -315,6 +315,18 @@ class SearchSpace:
         """Every unique operator spec of the space, in the order of the network."""
         return list(dict.fromkeys(spec for slot in self.slots for spec in self.slot_specs(slot)))
 
+    @cached_property
+    def held(self) -> tuple[list[OperatorSpec], list[np.ndarray]]:
+        """Every distinct spec over all values of the genes, legal or not; and for each slot which of them it holds, one index
+        for each combination of the values of its genes, the last gene fastest."""
+        specs: dict[OperatorSpec, int] = {}
+        held = []
+        for slot in self.slots:
+            values = itertools.product(*(self.choices[self.index[gene]].values for gene in slot.genes))
+            found = (specs.setdefault(slot.spec(*combination), len(specs)) for combination in values)
+            held.append(np.fromiter(found, np.intp))
+        return list(specs), held
+
     def additive(self, value_of_spec: Callable[[OperatorSpec], float]) -> Additive:
         """An objective that is a sum over an architecture's specs, ready to score matrices of candidates."""
         return Additive(self, value_of_spec)

@@ -18,7 +18,7 @@ from nas.latency.calibration import Calibration, calibrated_rows, is_calibration
 from nas.latency.known import given_tables, shipped_tables
 from nas.latency.query import print_latency, tables_of
 from nas.progress import Progress, Terminal
-from predictors.calibrated import moved
+from predictors.translation import moved
 from search_spaces import Architecture, SearchSpace, cost
 
 RUNTIME = "onnxruntime"  # runs on this machine and on devices reached by ssh or adb
@@ -92,7 +92,11 @@ def summary_lines(calibration: Calibration) -> list[str]:
             text = f"{what}: {found['networks']} networks, {found['mape']:.1%} off on average"
             text += f", {found['within_10']:.0%} within 10 %, {found['coverage_90']:.0%} inside the 90 % interval"
             lines.append(text + ("" if found["spearman"] is None else f", Spearman {found['spearman']:.3f}"))
-    return [*lines, f"calibration: {calibration.path} (ask it again with `nas latency ... --table {calibration.path}`)"]
+    return [
+        *lines,
+        f"calibration: {calibration.path} (ask it again with `nas latency ... --table {calibration.path}`; a job takes it "
+        "as the table of a device)",
+    ]
 
 
 def _request(

@@ -154,15 +154,27 @@ class Calibration:
         chosen = [one for one in self.measured if one.role == role]
         return self.space.matrix(one.architecture for one in chosen), np.array([one.median_ms for one in chosen])
 
-    def predictor(self) -> CalibratedPredictor:
-        """Fitted to what was measured. JobError where the calibration was not finished."""
+    def require_finished(self) -> None:
+        """JobError where something is left to measure."""
         done = len(self.of(FIT)[0])
         if self.header.left_out is None:
             raise JobError(
                 f"{self.path}: is not finished: {done} of {self.header.count} networks are measured; the command that "
                 "began it (`nas latency --calibrate`) goes on"
             )
+
+    def predictor(self) -> CalibratedPredictor:
+        """Fitted to what was measured. JobError where the calibration was not finished."""
+        self.require_finished()
         return CalibratedPredictor(self.space, list(self.tables.values())).fit(*self.of(FIT))
+
+    def copy_to(self, folder: Path) -> None:
+        """Copies its files, the header last: a kill leaves no calibration there, or the whole of it."""
+        for name in self.tables:
+            for file in sorted((self.path / KNOWN / name).iterdir()):
+                write_atomically(folder / KNOWN / name / file.name, file.read_bytes())
+        for name in (MEASUREMENTS, HEADER):
+            write_atomically(folder / name, (self.path / name).read_bytes())
 
     def check_runs(self, architecture: Architecture) -> None:
         """JobError where the runtime was found to refuse an operator of it, or itself."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.latency.probes import choose_operators
-from search_spaces import Architecture, OperatorSpec, SearchSpace, cost
+from search_spaces import Architecture, OperatorSpec, SearchSpace, macs
 
 REFERENCE = 300  # networks whose expected error chooses the probes: a few hundred meet every operator often
 
@@ -52,13 +52,13 @@ def choose_networks(space: SearchSpace, count: int, rng: np.random.Generator) ->
     """``count`` different architectures, evenly spread over the logarithm of their MACs: random ones alone would crowd in
     the middle, while a search works at the fast end."""
     rows = np.unique(np.concatenate([space.sample(40 * count, rng), space.smallest(space.sample(count, rng))]), axis=0)
-    macs = np.log(space.additive(lambda spec: cost(spec).macs).score(rows))
-    order = np.argsort(macs, kind="stable")
-    wanted = np.linspace(macs[order[0]], macs[order[-1]], count)
+    work = np.log(space.additive(macs).score(rows))
+    order = np.argsort(work, kind="stable")
+    wanted = np.linspace(work[order[0]], work[order[-1]], count)
     taken: list[int] = []
     free = np.ones(len(rows), bool)
     for value in wanted:
-        nearest = int(np.where(free, np.abs(macs - value), np.inf).argmin())
+        nearest = int(np.where(free, np.abs(work - value), np.inf).argmin())
         free[nearest] = False
         taken.append(nearest)
     return [space.architecture(rows[i]) for i in taken]

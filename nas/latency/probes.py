@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nas.errors import JobError
 from predictors import OperatorModel
-from search_spaces import Architecture, OperatorSpec, cost
+from search_spaces import Architecture, OperatorSpec, macs
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +42,7 @@ def choose_operators(specs: Sequence[OperatorSpec], count: int) -> list[Operator
 
 
 def _spread(group: Sequence[OperatorSpec], count: int) -> list[OperatorSpec]:
-    by_work = np.argsort([cost(spec).macs for spec in group], kind="stable")
+    by_work = np.argsort([macs(spec) for spec in group], kind="stable")
     if count == 1:
         return [group[by_work[len(group) // 2]]]
     points = np.log1p([[value for _, value in spec.sizes] + list(spec.shape) for spec in group])

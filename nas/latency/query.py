@@ -39,19 +39,35 @@ def read_architectures(path: Path) -> list[Architecture]:
     return [Architecture.from_json(item) for item in items]
 
 
+def folders_of(path: Path) -> dict[str, Path]:
+    """Name -> folder of a latency table or calibration: ``path`` itself, or all of a run directory.
+
+    Raises:
+        JobError: there is none.
+    """
+    if (path / "header.json").exists() or is_calibration(path):
+        return {path.name: path}
+    found = [
+        folder
+        for folder in sorted(path.glob("tables/*"))
+        if (folder / "header.json").exists() or is_calibration(folder)
+    ]
+    if not found:
+        legal = "a latency table (`nas profile`), a calibration (`nas latency --calibrate`) or a run directory"
+        raise JobError(f"--table: got {str(path)!r}; legal: {legal}")
+    return {folder.name: folder for folder in found}
+
+
 def tables_of(path: Path) -> dict[str, LatencyTable]:
     """Name -> latency table: the one in ``path``, or all of a run directory.
 
     Raises:
         JobError: there is none; HardwareError: it cannot be read.
     """
-    if (path / "header.json").exists():
-        return {path.name: LatencyTable.load(path)}
-    found = sorted(folder.parent for folder in (path / "tables").glob("*/header.json"))
+    found = {name: folder for name, folder in folders_of(path).items() if not is_calibration(folder)}
     if not found:
-        legal = "a latency table (`nas profile`), a calibration (`nas latency --calibrate`) or a run directory"
-        raise JobError(f"--table: got {str(path)!r}; legal: {legal}")
-    return {folder.name: LatencyTable.load(folder) for folder in found}
+        raise JobError(f"--table: {path} holds calibrations alone; legal: a latency table that `nas profile` measured")
+    return {name: LatencyTable.load(folder) for name, folder in found.items()}
 
 
 def latency_rows(architectures: Sequence[Architecture], tables: Sequence[Path]) -> list[dict[str, Any]]:
@@ -63,10 +79,11 @@ def latency_rows(architectures: Sequence[Architecture], tables: Sequence[Path]) 
     """
     rows = []
     for path in tables:
-        if is_calibration(path):
-            rows += calibrated_rows(architectures, Calibration.load(path))
-            continue
-        for name, table in tables_of(path).items():
+        for name, folder in folders_of(path).items():
+            if is_calibration(folder):
+                rows += calibrated_rows(architectures, Calibration.load(folder))
+                continue
+            table = LatencyTable.load(folder)
             predictors: dict[str, LatencyPredictor] = {}
             for architecture in architectures:
                 key = json.dumps(architecture.space.definition, sort_keys=True)
@@ -174,17 +191,17 @@ def profile_space(request: ProfileRequest, dry_run: bool, console: Console) -> N
     from nas.latency.plan import plan_profile
     from nas.latency.profile import measure_table
     from nas.latency.rig import MODES
+    from nas.latency.source import TableSource
     from nas.progress import Terminal
-    from nas.session import validation_text
 
     space, out = request.space, request.out
     if request.mode not in MODES:
         raise JobError(f"--mode: got {request.mode!r}; legal: {', '.join(MODES)}")
     if out.exists() and not (out / "header.json").exists() and (not out.is_dir() or any(out.iterdir())):
         raise JobError(f"--out: {out} exists and is no latency table; legal: a new folder, or a table to replace")
-    plan = plan_profile(space, request.operators, request.fit, request.validate)
     with Terminal(console) as progress, open_host(request.device, progress.say) as host:
         host.runtime(request.runtime, request.precision, request.threads).require()
+        plan = plan_profile(space, request.operators, request.fit, request.validate)
         if dry_run:
             progress.say(
                 f"{space.name}: up to {plan.most} of {len(space.specs())} operator specs and {len(plan.fit)} + "
@@ -207,7 +224,7 @@ def profile_space(request: ProfileRequest, dry_run: bool, console: Console) -> N
             minutes=request.minutes,
         )
     table.save(out)
-    console.print(f"{request.runtime} on {table.device.name}: {validation_text(table)}", highlight=False)
+    console.print(f"{request.runtime} on {table.device.name}: {TableSource(table).text()}", highlight=False)
     console.print(f"{len(table.operators)} operators: {STOPPED[table.header['probing']['stopped']]}", highlight=False)
     for warning in table.header["conditions"].get("warnings", []):
         console.print(f"warning: {warning}", style="yellow", highlight=False)
