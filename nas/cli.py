@@ -12,6 +12,7 @@ from rich.console import Console
 
 from nas.bench.cli import app as bench_app
 from nas.catalogue.cli import check_operator, operators, spaces_app
+from nas.importance.cli import importance
 from nas.latency.cli import devices_app, latency, profile
 from nas.proxies.cli import proxies
 from nas.resources import ALONE, Resources
@@ -32,12 +33,14 @@ app.command()(check_operator)
 app.command()(profile)
 app.command()(latency)
 app.command()(proxies)
+app.command()(importance)
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a packaged job (quickstart, fashion-mnist) or a file")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, made by `nas run`")]
 Out = Annotated[Path | None, typer.Option("--out", help="run directory; default results/runs/<job name>")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print the plan and its estimated cost, do nothing")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+PICKS = "knee, fastest, best, goal, or a latency such as 5ms"
 WorkerCount = Annotated[
     int | None, typer.Option("--workers", min=1, max=4096, help="processes that evaluate; default: the job's threads")
 ]
@@ -74,10 +77,10 @@ def _run(job: str, out: Path | None, until: str, dry_run: bool = False, resource
         console.print(f"report: {folder / 'report.html'}", soft_wrap=True, highlight=False)
 
 
-def _show_fronts(folder: Path, console: Console, device: str | None = None) -> None:
+def _show_fronts(folder: Path, console: Console) -> None:
     from nas.report.tables import front_table
 
-    for part in _device_reports(folder, device):
+    for part in _device_reports(folder, None):
         console.print(front_table(part))
 
 
@@ -164,19 +167,33 @@ def report(run: RunArgument) -> None:
 def front(
     run: RunArgument,
     device: Annotated[str | None, typer.Option(help="only this device of the job")] = None,
+    pick: Annotated[str | None, typer.Option(help=f"only these members of each device's front: knees, {PICKS}")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the Pareto front of a run, device by device."""
+    """Show the Pareto front of a run, device by device; or the members that are picked.
+
+    Picks are by predicted latency and quality on the search split. knee: the best trade between the two; knees: that and the
+    others that the front has; best: the highest quality; goal: the highest after what latency above the goal costs; 5ms: the
+    best that takes no longer.
+    """
     import json
 
     import pandas as pd
 
+    from nas.report.tables import front_table
     from nas.search.front import TOGETHER
+    from nas.search.picks import Pick
 
+    chosen = None if pick is None else Pick.parse(pick)
+    parts = _device_reports(run, device)
+    picked = [None if chosen is None else chosen.of(part.members, part.metric, part.name) for part in parts]
     file = run / TOGETHER
-    together = pd.read_csv(file, dtype={"hash": str}) if file.exists() and device is None else None
+    together = None
+    if file.exists() and device is None and chosen is None:
+        together = pd.read_csv(file, dtype={"hash": str})
     if not as_json:
-        _show_fronts(run, Console(), device)
+        for part, members in zip(parts, picked, strict=True):
+            Console().print(front_table(part, members))
         if together is not None:
             from nas.metric import METRICS
             from nas.report.tables import together_table
@@ -184,7 +201,10 @@ def front(
             metric = next(metric for name, metric in METRICS.items() if name in together.columns)
             Console().print(together_table(together, metric))
         return
-    fronts = {part.name: json.loads(part.members.to_json(orient="records")) for part in _device_reports(run, device)}
+    shown = [part.members if members is None else members for part, members in zip(parts, picked, strict=True)]
+    fronts = {
+        part.name: json.loads(members.to_json(orient="records")) for part, members in zip(parts, shown, strict=True)
+    }
     if together is not None:
         fronts["together"] = json.loads(together.to_json(orient="records"))
     print(json.dumps(fronts, indent=2))
@@ -194,24 +214,31 @@ def front(
 def export(
     run: RunArgument,
     member: Annotated[
-        str, typer.Option("--hash", help="first digits of a front member's hash; `nas front` lists them")
-    ],
+        str | None, typer.Option("--hash", help="first digits of a front member's hash; `nas front` lists them")
+    ] = None,
+    pick: Annotated[str | None, typer.Option(help=f"instead of a hash: {PICKS}; see `nas front`")] = None,
     device: Annotated[str | None, typer.Option(help="only on this device's front")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of the package; default <hash> here")] = None,
 ) -> None:
     """Export a front member as a stand-alone package, proved equal to what was searched."""
-    from nas.export.step import export_member, find_member
+    from nas.errors import JobError
+    from nas.export.step import export_member, find_member, pick_member
     from nas.progress import Terminal
     from nas.run import RunDirectory
+    from nas.search.picks import Pick
     from nas.session import Session
 
+    if (member is None) == (pick is None):
+        raise JobError(f"export: got {'both' if pick else 'neither'} --hash and --pick; legal: one of the two")
+    chosen = None if pick is None else Pick.parse(pick)
     console = Console()
     with RunDirectory.open(run, read_only=True) as opened, Terminal(console) as progress:
         import torch
 
         torch.set_num_threads(opened.job.threads)
         session = Session(opened, progress)
-        section, row = find_member(session, member, device)
+        found = pick_member(session, chosen, device) if chosen else find_member(session, member or "", device)
+        section, row = found
         folder = out or Path(row["hash"])
         manifest = export_member(session, section, row, folder)
     for name, figures in manifest["parity"].items():

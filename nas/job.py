@@ -11,7 +11,17 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from nas.job_checks import problems_of
@@ -107,13 +117,27 @@ class DeviceSection(Section):
     threads: Threads = _key(1, "threads of the runtime")
     batch: int = _key(1, "images or sequences a call", ge=1, le=4096)
     max_latency_ms: float | None = _key(None, "latency limit in milliseconds a call", gt=0, le=1_000_000)
-    table: FilePath | None = _key(None, "a latency table measured before; nothing is measured then")
+    goal_latency_ms: float | None = _key(
+        None, "a soft limit: slower networks are allowed, and pay for it in quality", gt=0, le=1_000_000
+    )
+    table: FilePath | None = _key(None, "a latency table or calibration made before; nothing is measured then")
 
 
 def same_conditions(one: DeviceSection, two: DeviceSection) -> bool:
     """Whether a latency table of the one is one of the other."""
-    apart = {"name", "max_latency_ms"}
+    apart = {"name", "max_latency_ms", "goal_latency_ms"}
     return one.model_dump(exclude=apart) == two.model_dump(exclude=apart)
+
+
+def _one_error(value: object, legal: ValidatorFunctionWrapHandler) -> Any:
+    """A value that is none of several kinds is one mistake, not one a kind."""
+    try:
+        return legal(value)
+    except ValidationError:
+        raise ValueError("none of its legal kinds") from None
+
+
+Width = Annotated[Annotated[float, Field(gt=0, le=1_000_000)] | Literal["auto"] | None, WrapValidator(_one_error)]
 
 
 class ProfileSection(Section):
@@ -129,6 +153,12 @@ class SearchSection(Section):
     together: bool = _key(False, "one search for all devices: the same networks serve them all, within every limit")
     images: int | None = _key(None, "search images or sequences an evaluation; null: all", ge=10, le=10**9)
     calibration_images: int = _key(512, "training images or sequences that calibrate normalisation", ge=2, le=10**9)
+    metric_resolution: Width = _key(
+        None, "metrics that differ by less rank as equal; auto: the standard error on the search split"
+    )
+    latency_resolution: Width = _key(
+        None, "the same of latencies, as a share of them; auto: the standard error of each device's latencies"
+    )
     seeds: int = _key(1, "independent searches a device", ge=1, le=20)
     designs: Literal["none", "mark", "start"] = _key(
         "mark", "known designs nearest in the space: left out, marks on the front, or also where searches begin"

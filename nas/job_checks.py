@@ -145,6 +145,9 @@ def space_definition(job: Job) -> dict[str, Any]:
 
 
 def _device_problems(key: str, device: DeviceSection) -> Iterator[Problem]:
+    goal, limit = device.goal_latency_ms, device.max_latency_ms
+    if goal is not None and limit is not None and goal > limit:
+        yield f"{key}.goal_latency_ms", goal, f"a number above 0, at most {key}.max_latency_ms ({limit})"
     from hardware.hosts import LOCAL, device_files
     from hardware.runtimes import runtime_names, runtime_precisions
 
@@ -157,18 +160,17 @@ def _device_problems(key: str, device: DeviceSection) -> Iterator[Problem]:
     if device.table is None:
         return
     if not os.path.exists(device.table):
-        yield f"{key}.table", str(device.table), "an existing latency table (`nas profile` measures one)"
+        legal_table = "an existing latency table (`nas profile`) or calibration (`nas latency --calibrate`)"
+        yield f"{key}.table", str(device.table), legal_table
         return
-    from hardware.errors import HardwareError
-    from hardware.table import LatencyTable
+    from nas.errors import JobError
+    from nas.latency.source import conditions_of
 
     try:
-        header = LatencyTable.load(device.table).header
-    except HardwareError as error:
-        yield f"{key}.table", str(device.table), f"a readable latency table ({error})"
+        conditions = conditions_of(device.table)
+    except JobError as error:
+        yield f"{key}.table", str(device.table), f"a readable latency table, or a finished calibration ({error})"
         return
-    if (mode := header.get("mode", "forward")) != device.mode:
-        yield f"{key}.table", str(device.table), f"a table for mode {device.mode}, not {mode}"
-    for name in ("runtime", "precision", "threads", "batch"):
-        if (measured := header.get(name)) is not None and measured != getattr(device, name):
-            yield f"{key}.table", str(device.table), f"a table for {name} {getattr(device, name)}, not {measured}"
+    for name, measured in conditions.items():
+        if measured is not None and measured != getattr(device, name):
+            yield f"{key}.table", str(device.table), f"one for {name} {getattr(device, name)}, not {measured}"

@@ -107,7 +107,8 @@ class RunDirectory:
     def open(cls, path: str | Path, job: Job | None = None, *, read_only: bool = False) -> RunDirectory:
         """The run at `path`, to resume it or (`read_only`, without the lock) to look at it.
 
-        A `job` that differs only in its search, report or export sections or its latency limits takes the run over:
+        A `job` that differs only in its search, report or export sections or its latency limits and goals takes the run
+        over:
         those steps are done again, with the supernet and the tables that are there.
 
         Raises JobError where the folder is no run, another process writes it, or its job is another one; the message
@@ -124,7 +125,11 @@ class RunDirectory:
             if run.manifest["fingerprint"] != run.job.fingerprint():
                 then = _read_today(run.manifest["job"])
                 keys = different_keys(then, run.job.to_dict())
-                early = [key for key in keys if not (_section(key) in LATER or key.endswith(".max_latency_ms"))]
+                early = [
+                    key
+                    for key in keys
+                    if not (_section(key) in LATER or key.endswith((".max_latency_ms", ".goal_latency_ms")))
+                ]
                 damaged = not keys and then == run.manifest["job"]
                 if early or damaged or (keys and read_only):
                     raise JobError(

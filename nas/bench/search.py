@@ -30,6 +30,7 @@ class SearchTask:
         report: the column that judges the row with the best query, where there is one objective (itself if none).
         budgets: queries, ascending: one search to the largest is read at each of them.
         population: of those that breed. batch: rows asked for at once.
+        resolution: of the objectives in their order, in their units; 0: none. What differs by less ranks as equal.
     """
 
     maximize: tuple[str, ...]
@@ -38,6 +39,7 @@ class SearchTask:
     budgets: tuple[int, ...]
     population: int = 20
     batch: int = 2
+    resolution: tuple[float, ...] = ()
 
     @property
     def objectives(self) -> int:
@@ -61,6 +63,13 @@ def arena(table: Tabular, task: SearchTask) -> Arena:
         raise JobError("--maximize: is missing; legal: columns to maximize here, or to minimize in --minimize")
     if task.report is not None and task.objectives > 1:
         raise JobError("--report: is for one objective; with more, the missing share of the hypervolume is reported")
+    if task.resolution and (
+        len(task.resolution) != task.objectives or not all(0 <= width < np.inf for width in task.resolution)
+    ):
+        raise JobError(
+            f"--resolution: got {', '.join(f'{width:g}' for width in task.resolution)}; legal: {task.objectives} numbers, "
+            "one for each objective, of at least 0"
+        )
     columns = [-table.values(column, "--maximize") for column in task.maximize]
     columns += [table.values(column, "--minimize") for column in task.minimize]
     reported = task.report or (*task.maximize, *task.minimize)[0]
@@ -107,11 +116,13 @@ def one_search(field: Arena, task: SearchTask, searcher: str, seed: int) -> list
     if searcher in OUTSIDE:
         places = outside_search(searcher, field.space, field.F, max(task.budgets), task.population, seed)
     else:
+        asked = tuple(f"objective{i}" for i in range(task.objectives))
         problem = Problem(
             field.space,
             max(task.budgets),
             task.population,
-            tuple(f"objective{i}" for i in range(task.objectives)),
+            asked,
+            resolution={name: width for name, width in zip(asked, task.resolution, strict=False) if width > 0},
             seed=seed,
             batch=task.batch,
             encoding=field.features,

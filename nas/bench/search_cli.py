@@ -32,6 +32,9 @@ def search(
     ] = "random,regularised-evolution,local-search,nsga2,predictor-nsga2",
     population: Annotated[int, typer.Option(min=2, help="rows that breed")] = 20,
     batch: Annotated[int, typer.Option(min=1, help="rows asked for at once")] = 2,
+    resolution: Annotated[
+        str | None, typer.Option(help="of each objective in turn, what differs by less ranks as equal; 0: none")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; one a core if none")] = None,
     out: Out = None,
     plot: Annotated[Path | None, typer.Option(help="PNG file for a picture of the rows")] = None,
@@ -42,7 +45,8 @@ def search(
     from nas.bench.tabular import read_tabular
 
     budgets = numbers(budget, "--budget", 1)
-    task = SearchTask(tuple(words(maximize)), tuple(words(minimize)), report, tuple(budgets), population, batch)
+    widths = _widths(words(resolution))
+    task = SearchTask(tuple(words(maximize)), tuple(words(minimize)), report, tuple(budgets), population, batch, widths)
     read = read_tabular(table, words(genes), space, "--genes")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with Terminal(Console(stderr=True)) as progress:
@@ -61,6 +65,15 @@ def search(
         values = [f"{row[f'{name}_mean']:.5g} ({row[f'{name}_std']:.2g})" for name in figures]
         shown.add_row(row["searcher"], str(row["budget"]), *values)
     Console().print(shown)
+
+
+def _widths(given: list[str]) -> tuple[float, ...]:
+    from nas.errors import JobError
+
+    try:
+        return tuple(float(word) for word in given)
+    except ValueError:
+        raise JobError(f"--resolution: got {', '.join(given)!r}; legal: numbers, separated by commas") from None
 
 
 def searchers(

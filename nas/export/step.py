@@ -22,6 +22,7 @@ from nas.job import DeviceSection
 from nas.latency.rig import prepared
 from nas.search.evaluation import Task, inherit
 from nas.search.front import choose_members
+from nas.search.picks import LEGAL_ONE, Pick
 from nas.session import Session, read_front
 from search_spaces import Architecture, Network
 
@@ -49,10 +50,7 @@ def find_member(session: Session, name: str, device: str | None = None) -> tuple
     Raises:
         JobError: none or several members match, or there is no such device or front.
     """
-    devices = [d for d in session.job.devices if device in (None, d.name)]
-    if not devices:
-        legal = ", ".join(d.name for d in session.job.devices)
-        raise JobError(f"--device: got {device!r}; legal: {legal}")
+    devices = _devices(session, device)
     found: dict[str, tuple[DeviceSection, pd.Series]] = {}
     legal_hashes = []
     for section in devices:
@@ -64,6 +62,29 @@ def find_member(session: Session, name: str, device: str | None = None) -> tuple
         several = "several" if found else "none"
         raise JobError(f"--hash: {several} of the front's members match {name!r}; legal: {', '.join(legal_hashes)}")
     return next(iter(found.values()))
+
+
+def pick_member(session: Session, pick: Pick, device: str | None = None) -> tuple[DeviceSection, pd.Series]:
+    """The front member that ``pick`` means, on ``device`` or on the only one.
+
+    Raises:
+        JobError: the pick may mean several, or none; several devices and no name; no such device or front.
+    """
+    devices = _devices(session, device)
+    if not pick.single:
+        raise JobError(f"--pick: got {pick.name}, which may be several; legal for one package: {LEGAL_ONE}, or --hash")
+    if len(devices) > 1:
+        raise JobError(f"--device: is missing; legal with --pick: {', '.join(d.name for d in devices)}")
+    (section,) = devices
+    return section, pick.of(read_front(session.run, section), session.data.metric, section.name).iloc[0]
+
+
+def _devices(session: Session, device: str | None) -> list[DeviceSection]:
+    devices = [d for d in session.job.devices if device in (None, d.name)]
+    if not devices:
+        legal = ", ".join(d.name for d in session.job.devices)
+        raise JobError(f"--device: got {device!r}; legal: {legal}")
+    return devices
 
 
 def export_member(session: Session, device: DeviceSection, member: pd.Series, folder: Path) -> dict[str, Any]:

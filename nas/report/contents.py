@@ -54,6 +54,8 @@ class DeviceReport:
         genes: how many networks of the front, of a uniform sample and of all evaluations have each gene value, columns
             `GENES` (see `nas.report.genes.gene_counts`); None: not counted.
         latency_range_ms: of the fastest and the slowest network that the search could have found; None: not known.
+        goal_latency_ms: the soft goal, if there was one; evaluations and front then also have the column charged_ and the
+            metric's name, by which the front is judged.
 
     Raises:
         ValueError: a table lacks a column, or the front is empty.
@@ -72,6 +74,7 @@ class DeviceReport:
     designs: pd.DataFrame | None = None
     genes: pd.DataFrame | None = None
     latency_range_ms: tuple[float, float] | None = None
+    goal_latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         _check(self.front, "front", (*FRONT, self.quality, self.test_quality))
@@ -91,6 +94,12 @@ class DeviceReport:
     def quality(self) -> str:
         """The column of the metric on the search split."""
         return self.metric.name
+
+    @property
+    def judged(self) -> str:
+        """The column that the front is judged by: the metric, less what is charged for goals."""
+        charged = f"charged_{self.metric.name}"
+        return charged if charged in self.evaluations.columns else self.quality
 
     @property
     def test_quality(self) -> str:

@@ -12,6 +12,7 @@ from nas.metric import ACCURACY
 from nas.report import style
 from nas.report.contents import DeviceReport
 from nas.report.findings import front_range
+from nas.report.goal import standing
 from nas.report.separation import unseparated
 from nas.report.tables import input_size, layers, wilson
 from nas.report.words import count, listed, ms, ms_interval, quality, quality_interval, search_label
@@ -26,6 +27,7 @@ def hover_text(member: pd.Series, device: DeviceReport) -> str:
         f"search {metric.title} {quality(member[device.quality], metric)}",
         f"test {metric.title} {tested}",
         f"predicted {ms_interval(member['latency_ms'], member['latency_low_ms'], member['latency_high_ms'])} ms",
+        *([f"against the goal {standing(member, goal)}"] if (goal := device.goal_latency_ms) is not None else []),
         f"re-measured {ms_interval(member['measured_ms'], member['measured_low_ms'], member['measured_high_ms'])} ms",
         f"{count(member['macs'])} MACs, {count(member['parameters'])} parameters, input {input_size(member)[0]}",
     ]
@@ -143,17 +145,32 @@ def front_figure(device: DeviceReport, search: str, search_images: int | None = 
             hoverinfo="skip",
         )
     x, y = _window(device, low.min(), high.max())
+    if (goal := device.goal_latency_ms) is not None:
+        _bound(plot, x, goal, "goal", style.GOAL, "dot", 0.08)
+        over = front[front["latency_ms"] > goal]
+        plot.add_scatter(
+            x=over["latency_ms"],
+            y=over[device.quality],
+            mode="markers",
+            name="slower than the goal: pays for it in what it is judged by",
+            marker={"size": 5, "color": "white"},
+            hoverinfo="skip",
+        )
     if device.max_latency_ms is not None:
-        limit = device.max_latency_ms
-        plot.add_vline(x=limit, line={"dash": "dash", "color": "#B3261E", "width": 2})
-        plot.add_annotation(
-            x=limit, y=0.02, yref="paper", text=f"limit {ms(limit)} ms", showarrow=False, xanchor="right", xshift=-4,
-            font={"color": "#B3261E"},
-        )  # fmt: skip
-        x[1] = max(x[1], limit * 1.02) if limit < 1.6 * x[1] else x[1]
+        _bound(plot, x, device.max_latency_ms, "limit", "#B3261E", "dash", 0.02)
     plot.update_xaxes(range=x)
     plot.update_yaxes(range=y, tickformat=device.metric.ticks)
     return plot
+
+
+def _bound(plot: go.Figure, x: list[float], at: float, name: str, colour: str, dash: str, height: float) -> None:
+    """A vertical line at a latency, named at that height; the range ``x`` is widened to show it, if that is not far."""
+    plot.add_vline(x=at, line={"dash": dash, "color": colour, "width": 2})
+    plot.add_annotation(
+        x=at, y=height, yref="paper", text=f"{name} {ms(at)} ms", showarrow=False, xanchor="right", xshift=-4,
+        font={"color": colour},
+    )  # fmt: skip
+    x[1] = max(x[1], at * 1.02) if at < 1.6 * x[1] else x[1]
 
 
 def _unseparated(plot: go.Figure, device: DeviceReport, search: str, search_images: int | None) -> None:

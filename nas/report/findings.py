@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nas.report.contents import DeviceReport, Report
+from nas.report.goal import goal_sentence
 from nas.report.tables import hypervolume_summary
 from nas.report.words import SEARCHES, known, listed, ms, percent, plural, quality
 
@@ -156,7 +157,8 @@ def latency_error(device: DeviceReport) -> str:
         mape, networks = float(((predicted - measured) / measured).abs().mean()), len(device.validation)
     if not known(mape):
         return ""
-    return f"within {percent(mape)} of measured on average ({plural(int(networks), 'network')} never seen)"
+    seen = "left out in turn" if device.header.get("left_out") else "never seen"
+    return f"within {percent(mape)} of measured on average ({plural(int(networks), 'network')} {seen})"
 
 
 def findings(report: Report) -> list[str]:
@@ -164,6 +166,7 @@ def findings(report: Report) -> list[str]:
     fronts = [f"{plural(len(d.front), 'architecture')} for {d.name}, {front_range(d)}" for d in report.devices]
     sentences = [f"One supernet, trained once, gives {'; '.join(fronts)}."]
     sentences += [controls_verdict(device, report.job.search.searcher) for device in report.devices]
+    sentences += [sentence for device in report.devices if (sentence := goal_sentence(device))]
     errors = [(device.name, latency_error(device)) for device in report.devices]
     told = [f"{error} on {name}" for name, error in errors if error]
     if told:

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import xlogy
-from scipy.stats import false_discovery_control
 
-from predictors import LatencyPredictor
+from predictors.latency import LatencyModel
 from predictors.minimum import minimise
 from search_spaces import SearchSpace
 
@@ -50,7 +49,7 @@ def gene_counts(space: SearchSpace, front: Rows, evaluated: Rows | None) -> pd.D
 
 
 def latency_range(
-    space: SearchSpace, predictor: LatencyPredictor, limit: float | None, seed: int = 0
+    space: SearchSpace, predictor: LatencyModel, limit: float | None, seed: int = 0
 ) -> tuple[float, float]:
     """Latency in ms of the fastest and of the slowest network that a bounded search finds; at most ``limit``."""
     _, fastest = minimise(space, predictor.ms, np.random.default_rng(seed))
@@ -74,6 +73,8 @@ def agreement(genes: pd.DataFrame) -> pd.DataFrame:
         is gone on the front: 1 all agree, 0 as spread as the space) and decided. The decided come first; both
         they and the others from the largest reduction to the smallest. Genes that no member uses are left out.
     """
+    from scipy.stats import false_discovery_control  # late: it takes long to import
+
     rng, rows = np.random.default_rng(0), []
     on_front, in_sample, values = (genes[name].to_numpy() for name in ("front", "sampled", "value"))
     for gene, at in genes.groupby("gene", sort=False).indices.items():

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from nas.metric import Metric
 from nas.report import style
 from nas.report.contents import DeviceReport
+from nas.report.goal import standing
 from nas.report.tables import by_stage, hypervolume_summary, input_size, mixer_family, short_mixers
 from nas.report.words import UNKNOWN, between, count, known, ms, plain, search_label
 
@@ -86,6 +87,15 @@ def _latency(value: float, low: float, high: float) -> str:
     return cell(ms(value), value, f"{ms(low)} to {ms(high)}" if known(low) and known(high) else "no interval")
 
 
+def _against(member: Any, device: DeviceReport) -> list[str]:
+    """How a member stands to the goal and what it is judged by; no cell without a goal."""
+    if device.goal_latency_ms is None:
+        return []
+    charged = getattr(member, f"charged_{device.quality}", float("nan"))
+    note = f"counts as {device.metric.text(charged)}" if known(charged) else ""
+    return [cell(standing(member, device.goal_latency_ms), member.latency_ms, note)]
+
+
 def _tested(value: float, low: float, high: float, metric: Metric) -> str:
     if not known(value):
         return cell("not tested")
@@ -115,6 +125,7 @@ def front_html(device: DeviceReport) -> str:
         f"{device.metric.title}, search split",
         f"{device.metric.title}, test (95 %)",
         "predicted ms (90 %)",
+        *(["against the goal"] if device.goal_latency_ms is not None else []),
         "re-measured ms",
         "off by",
         "MACs",
@@ -136,6 +147,7 @@ def front_html(device: DeviceReport) -> str:
                 cell(device.metric.text(chosen), chosen),
                 _tested(getattr(member, device.test_quality), member.test_low, member.test_high, device.metric),
                 _latency(member.latency_ms, member.latency_low_ms, member.latency_high_ms),
+                *_against(member, device),
                 _latency(member.measured_ms, member.measured_low_ms, member.measured_high_ms),
                 cell(f"{100 * off:+.1f} %" if known(off) else UNKNOWN, off),
                 cell(count(member.macs), member.macs),

@@ -85,6 +85,10 @@ def _device(report: Report, device: DeviceReport, index: int) -> str:
     limit = (
         f", limit {device.max_latency_ms:g} ms a call" if device.max_latency_ms is not None else ", no latency limit"
     )
+    if device.goal_latency_ms is not None:
+        limit += (
+            f", goal {device.goal_latency_ms:g} ms: what is slower pays for it in {title}, and is judged by the rest"
+        )
     bars = "90 % interval of predicted latency"
     if report.search_images:
         bars += f", 95 % interval of accuracy over {report.search_images} search images"

@@ -8,7 +8,7 @@ from pathlib import Path
 from nas.errors import JobError
 from nas.report.contents import Report
 from nas.report.style import DEVICE_COLOURS, MAIN
-from nas.report.words import listed
+from nas.report.words import listed, ms
 
 _MARKS = "osD^P*hX"
 
@@ -17,7 +17,7 @@ def front_png(report: Report, path: str | Path) -> Path:
     """Draws the fronts of all devices to ``path`` (PNG, written atomically) and returns it.
 
     Lines join the qualities on the search split at the predicted latencies with their 90 % intervals; open marks are those
-    on the test split with their 95 % intervals at the re-measured latencies.
+    on the test split with their 95 % intervals at the re-measured latencies; dotted lines are soft goals.
 
     Raises:
         JobError: matplotlib is not installed.
@@ -43,6 +43,8 @@ def front_png(report: Report, path: str | Path) -> Path:
         axes.errorbar(
             x, scale * y, xerr=spread, fmt=mark, color=colour, markersize=6, elinewidth=1, alpha=0.9, label=device.name
         )
+        if (goal := device.goal_latency_ms) is not None:
+            axes.axvline(goal, color=colour, linestyle=":", linewidth=1.5, label=f"{device.name}: goal {ms(goal)} ms")
         tested = front.dropna(subset=[device.test_quality])
         if len(tested):
             at, value = tested["measured_ms"].fillna(tested["latency_ms"]), tested[device.test_quality]

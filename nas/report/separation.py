@@ -17,7 +17,7 @@ def unseparated(device: DeviceReport, search: str, search_images: int | None = N
     """The evaluations of ``search``, a network once, that are not on the front and that nothing surely dominates.
 
     The errors are the bars of the front's plot: half the 90 % interval of the logarithm of latency, half the 95 % interval of
-    accuracy over ``search_images``. See `nas.search.pareto.surely_dominated`.
+    accuracy over ``search_images``. With a goal, dominance is of what is charged. See `nas.search.pareto.surely_dominated`.
 
     Returns:
         Rows of ``device.evaluations``; None where neither error is known, or no evaluation.
@@ -27,7 +27,7 @@ def unseparated(device: DeviceReport, search: str, search_images: int | None = N
     if own.empty or (width is None and doubt is None):
         return None
     nothing = np.zeros(len(own))
-    points = np.column_stack((-device.metric.oriented(own[device.quality].to_numpy()), np.log(own["latency_ms"])))
+    points = np.column_stack((-device.metric.oriented(own[device.judged].to_numpy()), np.log(own["latency_ms"])))
     errors = np.column_stack([nothing if known is None else known for known in (doubt, width)])
     return own[~surely_dominated(points, errors) & ~own["hash"].isin(device.front["hash"]).to_numpy()]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from nas.job import DeviceSection
 from nas.metric import ACCURACY, Metric, Score
@@ -76,7 +76,7 @@ def interval(score: Score, metric: Metric) -> tuple[float, float]:
     """The 95 % interval of a score: Wilson's for a share, the normal one of a mean over windows otherwise."""
     if metric == ACCURACY:
         return wilson(round(score.value * score.examples), score.examples)
-    half = float(norm.ppf(0.975)) * score.standard_error
+    half = float(ndtri(0.975)) * score.standard_error
     return score.value - half, score.value + half
 
 
@@ -123,18 +123,7 @@ def assemble(session: Session) -> Report:
 def device_report(session: Session, device: DeviceSection) -> DeviceReport:
     """What was found for one device, read from the run's files."""
     front = measured_front(session, device)
-    table, predictor = session.table(device), session.predictor(device)
-    held_out = table.networks[table.networks["role"] == "validate"]
-    networks = _members(held_out.rename(columns={"key": "genes"}), session)
-    predicted = predictor.predict(session.space.matrix(networks))
-    validation = pd.DataFrame(
-        {
-            "predicted_ms": predicted.mean_ms,
-            "low_ms": predicted.low_ms,
-            "high_ms": predicted.high_ms,
-            "measured_ms": held_out["median_ms"].to_numpy(),
-        }
-    )
+    source, predictor = session.source(device), session.predictor(device)
     designs = session.run.file(f"search/{device.name}-designs.parquet")
     evaluations = pd.read_parquet(session.run.file(f"search/{device.name}.parquet"))
     evaluated = evaluated_rows(evaluations)
@@ -146,15 +135,16 @@ def device_report(session: Session, device: DeviceSection) -> DeviceReport:
     return DeviceReport(
         name=device.name,
         runtime=device.runtime,
-        header=table.header,
+        header=source.header,
         max_latency_ms=device.max_latency_ms,
         front=front,
         evaluations=evaluations,
         hypervolumes=pd.read_parquet(session.run.file(f"search/{device.name}-hypervolume.parquet")),
-        validation=validation,
+        validation=source.held_out(session.space),
         metric=session.data.metric,
         mode=device.mode,
         designs=pd.read_parquet(designs) if designs.exists() else None,
         genes=gene_counts(session.space, session.space.matrix(_members(front, session)), evaluated),
         latency_range_ms=latency_range(session.space, predictor, device.max_latency_ms, session.job.seed),
+        goal_latency_ms=device.goal_latency_ms,
     )

@@ -26,6 +26,7 @@ FAMILY_LABELS = {
     "other": "identity",
 }
 MAIN = "#1F2430"
+GOAL = "#8A5A00"
 SEARCH_COLOURS = {
     "random": "#8A8F98",
     "local-search": "#56B4E9",

@@ -11,11 +11,13 @@ import pandas as pd
 from rich import box
 from rich.markup import escape
 from rich.table import Table
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from nas.metric import Metric
 from nas.report.contents import INPUTS, DeviceReport
-from nas.report.words import UNKNOWN, count, known, ms_plus_minus, percent, plus_minus, quality
+from nas.report.goal import HELP as GOAL_HELP
+from nas.report.goal import standing
+from nas.report.words import UNKNOWN, count, known, ms, ms_plus_minus, percent, plus_minus, quality
 from search_spaces import SpaceError
 from search_spaces.operators import family
 
@@ -51,7 +53,7 @@ def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, f
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"successes, n: got {successes} of {n}; legal is 0 <= successes <= n and n >= 1")
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = float(ndtri(0.5 + confidence / 2))
     share, weight = successes / n, z * z / n
     centre = (share + weight / 2) / (1 + weight)
     half = z / (1 + weight) * np.sqrt(share * (1 - share) / n + weight / (4 * n))
@@ -144,15 +146,20 @@ def hypervolume_summary(hypervolumes: pd.DataFrame) -> pd.DataFrame:
     return summary.rename_axis("search").reset_index()
 
 
-def _headings(metric: Metric) -> tuple[str, ...]:
-    title = metric.title
-    return "architecture", f"{title}, search", f"{title}, test", "predicted, ms", "measured, ms", "MACs", "parameters"
-
-
-def _note(metric: Metric) -> str:
+def _headings(device: DeviceReport) -> tuple[str, ...]:
+    title = device.metric.title
+    goal = [] if device.goal_latency_ms is None else [f"goal {ms(device.goal_latency_ms)} ms"]
     return (
-        f"{UNKNOWN} not tested; latency ± its 90 % interval, test {metric.title} ± its 95 % interval, the larger side"
+        *("architecture", f"{title}, search", f"{title}, test", "predicted, ms"),
+        *goal,
+        *("measured, ms", "MACs", "parameters"),
     )
+
+
+def _note(device: DeviceReport) -> str:
+    title = device.metric.title
+    note = f"{UNKNOWN} not tested; latency ± its 90 % interval, test {title} ± its 95 % interval, the larger side"
+    return note if device.goal_latency_ms is None else f"{note}; {GOAL_HELP}"
 
 
 def input_size(member: Any) -> tuple[str, int]:
@@ -168,47 +175,56 @@ def _cells(member: Any, device: DeviceReport) -> list[str]:
         quality(getattr(member, device.quality), device.metric),
         plus_minus(tested, member.test_low, member.test_high, device.metric),
         ms_plus_minus(member.latency_ms, member.latency_low_ms, member.latency_high_ms),
+        *([] if device.goal_latency_ms is None else [standing(member, device.goal_latency_ms)]),
         ms_plus_minus(member.measured_ms, member.measured_low_ms, member.measured_high_ms),
         count(member.macs),
         count(member.parameters),
     ]
 
 
-def front_title(device: DeviceReport) -> str:
-    """'cpu-torch (torch): 8 Pareto-optimal architectures, predicted latency off by 4.1 % on average'."""
+def front_title(device: DeviceReport, picked: pd.DataFrame | None = None) -> str:
+    """'cpu-torch (torch): 8 Pareto-optimal architectures, predicted latency off by 4.1 % on average'; of those ``picked`` also
+    how many."""
     mape = device.header.get("validation", {}).get("mape")
     error = f", predicted latency off by {percent(mape)} on average" if known(mape) else ""
     noun = "architecture" if len(device.front) == 1 else "architectures"
-    return f"{device.name} ({device.runtime}): {len(device.front)} Pareto-optimal {noun}{error}"
+    count_of = f"{len(device.front)}" if picked is None else f"{len(picked)} of {len(device.front)}"
+    return f"{device.name} ({device.runtime}): {count_of} Pareto-optimal {noun}{error}"
 
 
-def front_table(device: DeviceReport) -> Table:
-    """The front for the terminal, from the fastest member to the slowest."""
+def front_table(device: DeviceReport, picked: pd.DataFrame | None = None) -> Table:
+    """The front for the terminal, from the fastest member to the slowest; or only the members ``picked``, in their order."""
     table = Table(
-        title=escape(front_title(device)),
-        caption=f"* knee; {_note(device.metric)}\nmixers: {LETTERS_HELP}",
+        title=escape(front_title(device, picked)),
+        caption=f"* knee; {_note(device)}\nmixers: {LETTERS_HELP}",
         box=box.SIMPLE_HEAD,
         padding=(0, 0),
         title_justify="left",
         caption_justify="left",
     )
-    for heading in (*_headings(device.metric), "mixers"):
+    for heading in (*_headings(device), "mixers"):
         left = heading in ("architecture", "mixers")
         table.add_column(heading, justify="left" if left else "right", no_wrap=left, overflow="fold")
-    for member in device.members.itertuples():
+    for member in (device.members if picked is None else picked).itertuples():
         table.add_row(*(escape(cell) for cell in [*_cells(member, device), short_mixers(str(member.genes))]))
     return table
 
 
 def front_markdown(device: DeviceReport) -> str:
     """The front as a markdown table, with the mixers written out; ends with a newline."""
-    heads = _headings(device.metric)
+    heads = _headings(device)
     lines = ["| " + " | ".join((*heads, "mixers")) + " |", "| --- |" + " ---: |" * (len(heads) - 1) + " --- |"]
     for member in device.members.itertuples():
         mixers = " / ".join(" ".join(names) for names in by_stage(str(member.genes)).values())
         cells = [*_cells(member, device), mixers]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + f"\n\n\\* knee; {_note(device.metric)}.\n"
+    return "\n".join(lines) + f"\n\n\\* knee; {_note(device)}.\n"
+
+
+def _beside(member: dict[Any, Any], device: str) -> str:
+    """How a member stands to the goal of one of several devices, if it has one."""
+    over = member.get(f"over_goal_{device}")
+    return "" if over is None else f" (goal {100 * over:+.1f} %)"
 
 
 def together_table(front: pd.DataFrame, metric: Metric) -> Table:
@@ -220,7 +236,7 @@ def together_table(front: pd.DataFrame, metric: Metric) -> Table:
         table.add_column(escape(heading), justify="right")
     table.add_column("mixers", no_wrap=True)
     for member in front.to_dict("records"):
-        latencies = [f"{member[f'latency_ms_{name}']:.3g}" for name in heads]
+        latencies = [f"{member[f'latency_ms_{name}']:.3g}{_beside(member, name)}" for name in heads]
         name = member["hash"] + (" *" if member["knee"] else "")
         table.add_row(name, metric.text(member[metric.name]), *latencies, escape(short_mixers(str(member["genes"]))))
     return table

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import kendalltau
 
 from nas.metric import ACCURACY, Metric
 from nas.report.contents import DeviceReport, Report
@@ -13,7 +12,7 @@ from nas.report.words import known, percent, plain, plural
 
 
 def validation_sentence(device: DeviceReport) -> str:
-    """What the latency table's header says about networks that it was not fitted to."""
+    """What the header of the latency table or calibration says about networks that it was not fitted to."""
     validation = device.header.get("validation") or {}
     told = []
     for key, text in (("within_10", "{} within 10 %"), ("coverage_90", "90 % intervals held for {}")):
@@ -22,12 +21,19 @@ def validation_sentence(device: DeviceReport) -> str:
     for key, name in (("spearman", "Spearman"), ("kendall", "Kendall")):
         if known(value := validation.get(key)):
             told.append(f"{name} {value:.3f}")
-    start = "Whole networks that neither the table nor its correction was fitted to"
+    if "calibrated_from" not in device.header:
+        start = "Whole networks that neither the table nor its correction was fitted to"
+    elif device.header["left_out"]:
+        start = f"The {device.header['count']} networks of the calibration, each left out of a fit to the others"
+    else:
+        start = "Whole networks that the calibration was not fitted to"
     return f"{start}: {', '.join(told)}." if told else f"{start}."
 
 
 def rank_sentence(ranks: pd.DataFrame | None) -> str:
     """Kendall's tau of inherited against stand-alone accuracy, with its 95 % percentile bootstrap interval."""
+    from scipy.stats import kendalltau  # late: it takes long to import
+
     if ranks is None or len(ranks) < 3:
         return (
             "The rank correlation between inherited accuracy and the accuracy of networks trained alone was not "

@@ -4,6 +4,7 @@ from nas.search.assembly import Assembly
 from nas.search.base import Problem, Searcher, get_searcher, register, searcher_names
 from nas.search.candidates import check_feasible
 from nas.search.controls import control_names, control_searcher, control_spaces
+from nas.search.differentiable import Differentiable
 from nas.search.driver import SearchResult, drive, run_search
 from nas.search.evolution import RegularisedEvolution
 from nas.search.halving import Halving
@@ -19,6 +20,7 @@ __all__ = [
     "NSGA2",
     "NSGA3",
     "Assembly",
+    "Differentiable",
     "Halving",
     "LocalSearch",
     "PredictorNSGA2",

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import JobError
+from nas.search.goals import charge, check_goals, price
+from nas.search.resolution import check_resolution, in_boxes, in_shares
 from predictors import Features, features_of
 from search_spaces.space import SearchSpace, row_keys
 
@@ -20,6 +22,20 @@ Rows = NDArray[np.int16]
 Floats = NDArray[np.float64]
 Scores = Callable[[Rows], Floats]  # (n, G) rows -> (n,) numbers
 Evaluate = Callable[..., Floats]  # Scores that may take, after the rows, the share of the examples to look at
+
+
+class Gradient(Protocol):
+    """What every choice would change, to first order, in a loss that the first asked objective goes with.
+
+    Called with rows (n, G): their losses (n,), smaller is better, and the changes of the loss (n, G, V) where a gene has
+    another value: 0 for the row's own, nan where nothing is known. A function of the rows alone.
+    """
+
+    @property
+    def cost(self) -> Fraction:
+        """Of one row, in whole evaluations."""
+
+    def __call__(self, X: Rows) -> tuple[Floats, Floats]: ...
 
 
 @dataclass(frozen=True)
@@ -34,12 +50,17 @@ class Problem:
         asked: names of the objectives that only an evaluation tells.
         known: the other objectives by name, cheap and vectorised: (n, G) rows -> (n,), e.g. latencies from tables.
         limits: hard limits on known objectives by name: only rows within all of them are ever asked for.
+        goals: soft limits on known objectives by name: rows above one are asked for too, and pay for it in what is asked (see
+            `nas.search.goals`).
+        resolution: by name, what differs by less counts as equal for ranking (see `nas.search.resolution`): in the unit of an
+            asked objective, and as a share of a known one.
         seed: of all that is random.
         start: (k, G) rows that are asked for first, where they are feasible.
         batch: rows asked for at once; the population if none.
         encoding: features of rows for predictors; those that suit the space if none.
         shares: whether what evaluates takes, after the rows, a share of the examples: always the first ones, so that all rows
             answer the same questions.
+        gradient: of the loss of rows by their choices, where what evaluates can tell; only some searchers ask for it.
     """
 
     space: SearchSpace
@@ -48,11 +69,14 @@ class Problem:
     asked: tuple[str, ...] = ("-quality",)
     known: Mapping[str, Scores] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
+    goals: Mapping[str, float] = field(default_factory=dict)
+    resolution: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     start: Rows | None = None
     batch: int | None = None
     encoding: Features | None = None
     shares: bool = False
+    gradient: Gradient | None = None
 
     def __post_init__(self) -> None:
         for key in ("evaluations", "population"):
@@ -66,6 +90,8 @@ class Problem:
                 raise JobError(f"limits: got {name!r}; legal: the known objectives {', '.join(self.known) or '(none)'}")
             if not limit > 0:
                 raise JobError(f"max_{name}: must be a positive number, got {limit}")
+        check_goals(self.goals, self.known, self.limits)
+        check_resolution(self.resolution, self.names)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,9 +103,38 @@ class Problem:
         """Of rows, for predictors."""
         return self.encoding or features_of(self.space)
 
-    def known_values(self, X: Rows) -> Floats:
+    def known_exactly(self, X: Rows) -> Floats:
         """(n, k) the known objectives of rows (n, G); JobError when one answers with something else than numbers."""
         return np.column_stack([np.zeros((len(X), 0)), *(self._value(name, X) for name in self.known)])
+
+    def known_values(self, X: Rows) -> Floats:
+        """(n, k) the known objectives of rows (n, G) as they are ranked: at their resolution."""
+        return self._resolved(self.known_exactly(X), len(self.asked))
+
+    def charged(self, F: Floats) -> Floats:
+        """Objectives (n, m) with what rows above a goal pay for it."""
+        if not self.goals:
+            return F
+        asked = len(self.asked)
+        columns = [asked + list(self.known).index(name) for name in self.goals]
+        factors = price(F[:, columns], np.array(list(self.goals.values())))
+        return np.column_stack((charge(F[:, :asked], factors), F[:, asked:]))
+
+    def ranked(self, F: Floats) -> Floats:
+        """Objectives (n, m) as rows are ranked by them: charged, and at their resolution."""
+        return self._resolved(self.charged(F), 0)
+
+    def _resolved(self, F: Floats, start: int) -> Floats:
+        """Objectives (n, k), those from place ``start`` on, at their resolution."""
+        if not self.resolution:
+            return F
+        asked, names = len(self.asked), self.names[start:]
+        boxes = [in_boxes] * (asked - start) + [in_shares] * len(self.known)
+        columns = [
+            box(values, self.resolution[name]) if name in self.resolution else values
+            for name, box, values in zip(names, boxes, F.T, strict=True)
+        ]
+        return np.column_stack((np.zeros((len(F), 0)), *columns))
 
     def excess(self, X: Rows) -> Floats:
         """(n,) by how much of a limit rows (n, G) are over it, where that is most; 0 and less is feasible."""
@@ -106,8 +161,9 @@ class Searcher(ABC):
     else: a search resumes by replaying the same asks and tells, and no searcher state is ever stored.
 
     Attributes:
-        X: (n, G) rows told, in order. F: (n, m) their objectives. told: (n,) in which tell, from 0. cost: (n,) whole
-            evaluations spent until each was told.
+        X: (n, G) rows told, in order. values: (n, m) their objectives as they were told. F: (n, m) the same as they are
+            ranked (`Problem.ranked`), which is all that a searcher looks at. told: (n,) in which tell, from 0. cost: (n,)
+            whole evaluations spent until each was told.
         spent: whole evaluations spent on all that was told.
         share: of the examples, on which what was asked last is to be evaluated: told to `tell` if 1, else to `tell_part`.
         shares: whether it asks for less than 1.
@@ -122,7 +178,8 @@ class Searcher(ABC):
         self.rng = np.random.default_rng(problem.seed)
         self.seen: set[bytes] = set()  # keys of every row asked or told: none is asked again
         self.X: Rows = np.zeros((0, len(problem.space.choices)), dtype=np.int16)
-        self.F: Floats = np.zeros((0, len(problem.names)))
+        self.values: Floats = np.zeros((0, len(problem.names)))
+        self.F: Floats = self.values
         self.told: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.cost: Floats = np.zeros(0)
         self.spent = Fraction(0)
@@ -150,9 +207,10 @@ class Searcher(ABC):
 
     def tell(self, X: Rows, F: Floats) -> None:
         """Record evaluated rows (n, G) with all their objectives (n, m), what is asked first."""
-        F = self._pay(X, F, Fraction(1))
+        self._pay(X, F, Fraction(1))
         self.X = np.concatenate((self.X, X)).astype(np.int16)
-        self.F = np.concatenate((self.F, F))
+        self.values = np.concatenate((self.values, F))
+        self.F = np.concatenate((self.F, self.problem.ranked(F)))
         self.told = np.concatenate((self.told, np.full(len(X), self.told[-1] + 1 if len(self.told) else 0)))
         self.cost = np.concatenate((self.cost, float(self.spent) - np.arange(len(X))[::-1]))
 
@@ -162,12 +220,22 @@ class Searcher(ABC):
         self._pay(X, F, share)
 
     def _pay(self, X: Rows, F: Floats, share: Fraction) -> Floats:
+        """Spend what rows cost; their objectives, charged."""
         F = np.asarray(F, dtype=np.float64)
         if F.shape != (len(X), self.F.shape[1]) or not np.isfinite(F).all():
             raise JobError(f"F: expected finite numbers of shape {(len(X), self.F.shape[1])}, got {F!r}")
         self.seen.update(row_keys(X))
         self.spent += len(X) * share
-        return F
+        return self.problem.charged(F)
+
+    def wanted(self) -> Rows:
+        """Rows (k, G) of which the problem's ``gradient`` is wanted now, within the budget: asked after every tell."""
+        return self.X[:0]
+
+    def tell_gradient(self, X: Rows, losses: Floats, gates: Floats) -> None:
+        """Record what the problem's ``gradient`` said of rows (n, G): what it cost. Searchers that want it learn from it."""
+        assert self.problem.gradient is not None
+        self.spent += len(X) * self.problem.gradient.cost
 
     @abstractmethod
     def propose(self, n: int) -> Rows:

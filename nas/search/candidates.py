@@ -26,7 +26,7 @@ def check_limits(problem: Problem) -> Rows:
         return row
     row, excess = minimise(problem.space, problem.excess, rng, stop_at=0.0)
     if not excess <= 0:
-        met = dict(zip(problem.known, problem.known_values(row[None])[0], strict=True))
+        met = dict(zip(problem.known, problem.known_exactly(row[None])[0], strict=True))
         reached = ", ".join(f"{name} {met[name]:.6g} (you asked {limit:.6g})" for name, limit in problem.limits.items())
         raise InfeasibleError(
             f"limits: each can be met alone, but no architecture found meets all; the nearest one has {reached}: "

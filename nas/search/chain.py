@@ -69,6 +69,16 @@ class Chain(Searcher):
         for stage in self._stages:
             stage.tell_part(X, F, share)
 
+    def wanted(self) -> Rows:
+        """See `Searcher.wanted`: what the stage wants whose turn it is."""
+        return self._stages[self._turn].wanted() if self._turn < len(self._stages) else self.X[:0]
+
+    def tell_gradient(self, X: Rows, losses: Floats, gates: Floats) -> None:
+        """See `Searcher.tell_gradient`; every stage is told."""
+        super().tell_gradient(X, losses, gates)
+        for stage in self._stages:
+            stage.tell_gradient(X, losses, gates)
+
 
 def chain_of(text: str) -> Callable[[Problem], Searcher]:
     """What makes the chain of that description. JobError where it is illegal: an unknown name, shares that are not positive

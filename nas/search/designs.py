@@ -7,7 +7,7 @@ import pandas as pd
 
 from nas.metric import Metric
 from nas.search.base import Rows, Scores
-from predictors import LatencyPredictor
+from predictors.latency import LatencyModel
 from search_spaces import SearchSpace
 from search_spaces.spaces.projection import project
 from search_spaces.spaces.reference import design_names, get_design
@@ -36,7 +36,7 @@ def _stacked(space: SearchSpace, designs: dict[str, np.ndarray]) -> Rows:
     return np.stack(list(designs.values())) if designs else np.zeros((0, len(space.choices)), np.int16)
 
 
-def designs_frame(space: SearchSpace, evaluate: Scores, predictor: LatencyPredictor, metric: Metric) -> pd.DataFrame:
+def designs_frame(space: SearchSpace, evaluate: Scores, predictor: LatencyModel, metric: Metric) -> pd.DataFrame:
     """Columns design, hash, the metric's name (inherited, search split) and latency_ms: one row a point."""
     designs = designs_in(space)
     rows = _stacked(space, designs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,9 @@ class SearchResult:
 
     ``X`` (n, G) canonical rows; ``quality`` (n,), of which more is better: an accuracy as a
     fraction, or bits per byte negated; ``latency_ms`` (n,); ``generation`` (n,) the batch, from 0;
-    ``spent`` (n,) what the search had spent when it knew each, in whole evaluations; if none, one on each.
+    ``spent`` (n,) what the search had spent when it knew each, in whole evaluations; if none, one on each;
+    ``charged`` (n,) the quality after what latencies above their goals cost (see `nas.search.goals`); if none, the quality;
+    ``goal_latency_ms`` of this latency, if there was one.
     """
 
     space: SearchSpace
@@ -33,6 +35,13 @@ class SearchResult:
     searcher: str
     seed: int
     spent: Floats | None = None
+    charged: Floats | None = None
+    goal_latency_ms: float | None = None
+
+    @property
+    def worth(self) -> Floats:
+        """(n,) the quality that counts: what is charged for goals taken off."""
+        return self.quality if self.charged is None else self.charged
 
     @property
     def cost(self) -> Floats:
@@ -41,8 +50,8 @@ class SearchResult:
 
     @property
     def objectives(self) -> Floats:
-        """(n, 2), both minimised: 1 - quality and latency in ms."""
-        return np.column_stack((1.0 - self.quality, self.latency_ms))
+        """(n, 2), both minimised: 1 - worth and latency in ms."""
+        return np.column_stack((1.0 - self.worth, self.latency_ms))
 
     def front(self) -> NDArray[np.int64]:
         """Indices of the non-dominated architectures, from the fastest to the slowest."""
@@ -50,11 +59,11 @@ class SearchResult:
         return members[np.argsort(self.latency_ms[members], kind="stable")]
 
     def knee(self) -> int:
-        """Index of the front's knee: the best trade between quality and latency (see `pareto.knee`)."""
+        """Index of the front's knee: the best trade between worth and latency (see `pareto.knee`)."""
         return pareto.knee(self.objectives)
 
     def hypervolume(self, reference: Sequence[float]) -> float:
-        """Dominated volume in quality x ms; ``reference`` is the worst point (quality, latency_ms): (0.1, 20.0)."""
+        """Dominated volume in worth x ms; ``reference`` is the worst point (worth, latency_ms): (0.1, 20.0)."""
         return pareto.hypervolume(self.objectives, _minimised(reference))
 
     def hypervolume_curve(self, reference: Sequence[float]) -> Floats:
@@ -72,8 +81,8 @@ def drive(
 
     ``evaluate`` maps new rows (n, G) to the asked objectives, (n,) or (n, a), to be minimised; it is expensive and never
     sees a row twice. Searchers that ask for shares of the examples call it with the share, once for a row and share; that
-    costs as much of the budget. ``progress`` is called with (done, evaluations) after each batch. The searcher that comes
-    back holds all that it was told.
+    costs as much of the budget; so do the gradients that some want where the problem has them. ``progress`` is called with
+    (done, evaluations) after each batch. The searcher that comes back holds all that it was told.
 
     Raises:
         JobError: an unknown searcher, one that asks for shares where the problem has none, limits that no architecture
@@ -96,11 +105,13 @@ def drive(
                 f"evaluate: expected finite numbers, {len(X)} rows of {len(problem.asked)}, got shape {values.shape} "
                 "(or values that are not finite)"
             )
-        F = np.column_stack((values, problem.known_values(X)))
+        F = np.column_stack((values, problem.known_exactly(X)))
         if share == 1:
             search.tell(X, F)
         else:
             search.tell_part(X, F, share)
+        if problem.gradient is not None and len(X := search.wanted()):
+            search.tell_gradient(X, *problem.gradient(X))
         if progress is not None:
             progress(int(search.spent), problem.evaluations)
     return search
@@ -115,6 +126,8 @@ def run_search(
     evaluations: int,
     population: int,
     max_latency_ms: float | None = None,
+    goal_latency_ms: float | None = None,
+    resolution: Mapping[str, float] | None = None,
     seed: int = 0,
     start: Rows | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -122,15 +135,28 @@ def run_search(
     """Search ``space`` for high quality at low latency.
 
     ``evaluate`` maps new rows (n, G) to qualities (n,), of which more is better; ``latency`` maps rows to ms; it is cheap.
-    ``evaluations`` counts unique architectures, asked for in batches of ``population``, those of ``start`` first. Searchers
-    that ask for shares of the examples need an ``evaluate`` that takes a ``share``. See `drive` for the rest.
+    No architecture slower than ``max_latency_ms`` is asked for; one slower than ``goal_latency_ms`` pays for it in quality
+    (see `nas.search.goals`). Differences up to ``resolution``, of "quality" in its unit and of "latency_ms" as a share, do not
+    count in rankings (see `nas.search.resolution`). ``evaluations`` counts unique architectures, asked for in batches of
+    ``population``, those of ``start`` first. Searchers that ask for shares of the examples need an ``evaluate`` that takes a
+    ``share``. See `drive` for the rest.
 
     A search is resumed by running it again with an ``evaluate`` that answers from a cache: it is a function of its
     arguments.
     """
     limits = {} if max_latency_ms is None else {"latency_ms": max_latency_ms}
-    known = {"latency_ms": latency}
-    problem = Problem(space, evaluations, population, known=known, limits=limits, seed=seed, start=start)
+    goals = {} if goal_latency_ms is None else {"latency_ms": goal_latency_ms}
+    problem = Problem(
+        space,
+        evaluations,
+        population,
+        known={"latency_ms": latency},
+        limits=limits,
+        goals=goals,
+        resolution={"-quality" if name == "quality" else name: width for name, width in (resolution or {}).items()},
+        seed=seed,
+        start=start,
+    )
     return search_together(problem, searcher, evaluate, progress)["latency_ms"]
 
 
@@ -139,20 +165,25 @@ def search_together(
 ) -> dict[str, SearchResult]:
     """One search for a quality and every latency that the problem knows -> the name of each latency -> its result.
 
-    The results hold the same architectures with the same qualities; ``evaluate`` is that of `run_search`.
+    The results hold the same architectures with the same qualities; ``evaluate`` is that of `run_search`. Where it has an
+    attribute ``gradient`` (see `nas.search.base.Gradient`), searchers that want gradients ask that.
     """
-    problem = replace(problem, shares=_takes_share(evaluate))
+    gradient = getattr(evaluate, "gradient", problem.gradient)
+    problem = replace(problem, shares=_takes_share(evaluate), gradient=gradient)
     search = drive(problem, searcher, lambda *what: -np.asarray(evaluate(*what), dtype=np.float64), progress)
+    charged = -problem.charged(search.values)[:, 0] if problem.goals else None
     return {
         name: SearchResult(
             problem.space,
             search.X,
-            -search.F[:, 0],
-            search.F[:, place],
+            -search.values[:, 0],
+            search.values[:, place],
             search.told,
             searcher,
             problem.seed,
             search.cost,
+            charged,
+            problem.goals.get(name),
         )
         for place, name in enumerate(problem.known, 1)
     }

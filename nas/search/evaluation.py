@@ -10,6 +10,7 @@ import torch
 
 from nas.data import Data, load_data
 from nas.job import Job
+from nas.metric import Score
 from nas.training.evaluate import calibrate, evaluate, first, one_thread
 from nas.training.supernet import space_of
 from search_spaces import Architecture, Network, Supernet
@@ -45,11 +46,15 @@ class Evaluation:
 
     def score(self, task: Task) -> float:
         """The metric with inherited weights, on one thread."""
+        return self.measured(task).value
+
+    def measured(self, task: Task) -> Score:
+        """The same with its deviation over the examples."""
         architecture = self.supernet.space.architecture(np.array(task.genes))
         network = inherit(self.supernet, architecture, self.data, self.job.search.calibration_images)
         split = first(self.data.search, task.examples or self.job.search.images)
         with one_thread():
-            return evaluate(network, split, self.data, architecture.input_shape[-1]).value
+            return evaluate(network, split, self.data, architecture.input_shape[-1])
 
     @property
     def examples(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from nas.run import RunDirectory
 from nas.search.base import Floats, Rows
 from nas.search.evaluation import Evaluation, Task
+from nas.search.inherited_gates import InheritedGates
 from nas.search.trials import Trials
 from nas.search.workers import Workers
 from search_spaces import Architecture
@@ -42,6 +43,7 @@ class InheritedQuality:
             (row["hash"], int(row["examples"])): float(row[self._metric.name]) for row in run.read_rows(PARTIAL)
         }
         self._shown: set[str] = set()  # hashes that the study has
+        self.gradient = InheritedGates(run, evaluation)  # which searches that want gradients ask
 
     def __enter__(self) -> InheritedQuality:
         return self
@@ -65,6 +67,12 @@ class InheritedQuality:
         if unknown:
             self._evaluate(unknown)
         return self._metric.oriented(np.array([self._known[a.hash] for a in architectures]))
+
+    def standard_error(self) -> float:
+        """Of one quality: that of a network of the largest sizes, evaluated here and wholly."""
+        space = self._evaluation.supernet.space
+        (row,) = space.largest(space.sample(1, np.random.default_rng(self._evaluation.job.seed)))
+        return self._evaluation.measured(Task(space.architecture(row).genes)).standard_error
 
     def _evaluate(self, unknown: dict[str, Architecture]) -> None:
         """Score these and keep the scores, in their order."""

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import norm, rankdata, spearmanr
+from scipy.special import ndtri
 
 from nas.search.base import Floats, Problem, Rows, Searcher
 from nas.search.candidates import admit, fresh
@@ -31,8 +31,10 @@ class Learnt:
 
     def fit(self, X: Rows, F: Floats) -> Learnt:
         """Learn from rows told (n, G), n >= 2, and their objectives (n, m)."""
+        from scipy.stats import rankdata  # late: it takes long to import
+
         y = F[:, self._column]
-        ranked = norm.ppf((rankdata(y) - 0.5) / len(y))
+        ranked = ndtri((rankdata(y) - 0.5) / len(y))
         scale = float(y.std()) or 1.0
         plain = (y - y.mean()) / scale
         kept = {}
@@ -89,4 +91,6 @@ def agreement(guess: Floats, truth: Floats) -> float:
     """Rank correlation, 0 where either does not vary."""
     if np.ptp(guess) == 0 or np.ptp(truth) == 0:
         return 0.0
+    from scipy.stats import spearmanr
+
     return float(spearmanr(guess, truth)[0])

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+DENT = 0.05  # of a front's range: how far a front must turn back between two knees
+
 
 def as_points(F: Any, what: str = "F") -> Floats:
     """``F`` as a finite (n, m) float64 matrix; ValueError names what came otherwise."""
@@ -157,3 +159,36 @@ def knee(F: Any) -> int:
     low, spread = front.min(axis=0), np.ptp(front, axis=0)
     scaled = np.divide(front - low, spread, out=np.zeros_like(front), where=spread > 0)
     return int(members[np.argmin(scaled.sum(axis=1))])
+
+
+def knees(F: Any) -> NDArray[np.int64]:
+    """Indices of the knees of a front of two objectives: `knee` first, then, the most prominent first, the members between the
+    ends that lie farther towards the ideal point than what is around them.
+
+    Farther by what `knee` measures, the sum of the scaled objectives: the minimum Manhattan distance (Chiu, Yen and Juan,
+    "Minimum Manhattan distance approach to multiple criteria decision making in multiobjective optimization problems", 2016),
+    here of neighbourhoods, as a front may have several knees (Rachmawati and Srinivasan, "Multiobjective evolutionary algorithm
+    with controllable focus on the knees of the Pareto front", 2009). On both sides of a knee the sum must rise by a twentieth
+    of the front's range before a better one comes: lesser dents are what any finite sample of a smooth front has.
+
+    ValueError without any point, or with other than two objectives.
+    """
+    from scipy.signal import find_peaks  # lazily: it is slow to import, and only picks need it
+
+    points = as_points(F)
+    if points.shape[1] != 2:
+        raise ValueError(
+            f"F: several knees need two objectives, along which members have neighbours; got {points.shape[1]}"
+        )
+    first = knee(points)
+    members = np.flatnonzero(non_dominated(points))
+    members = members[np.argsort(points[members, 1], kind="stable")]
+    members = members[np.r_[True, (np.diff(points[members], axis=0) != 0).any(axis=1)]]  # copies are one place
+    front = points[members]
+    spread = np.ptp(front, axis=0)
+    sums = np.divide(front - front.min(axis=0), spread, out=np.zeros_like(front), where=spread > 0).sum(axis=1)
+    peaks, facts = find_peaks(-sums, prominence=DENT, plateau_size=1)
+    at = np.flatnonzero(members == first)[0]
+    others = (facts["left_edges"] > at) | (facts["right_edges"] < at)
+    deepest = np.argsort(-facts["prominences"][others], kind="stable")
+    return np.r_[first, members[peaks[others][deepest]]].astype(np.int64)

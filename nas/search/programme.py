@@ -14,7 +14,6 @@ from contextlib import contextmanager
 import moocore
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csc_array, csr_array, hstack
 
 from nas.errors import InfeasibleError, JobError
@@ -89,6 +88,8 @@ class Programme:
         """The row (G,) of the smallest score whose limited sums are each at most their bound; none where there is none, or
         none was found within ``nodes``. And whether that is proved. ``without`` (k, places): rows that are ruled out, as
         `Places.where` has them."""
+        from scipy.optimize import Bounds, LinearConstraint, milp  # late: it takes long to import
+
         cut = np.zeros((0, self.places.places), np.int64) if without is None else without
         columns = [np.concatenate(tables) for tables in (score, *(tables for tables, _ in limits))]
         lows = [np.array([table.min() for table in tables]) for tables in (score, *(tables for tables, _ in limits))]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from nas.search.base import Floats
 
@@ -58,10 +58,10 @@ def beaten(
     candidate's rivals (Bonferroni).
     """
     degrees = error.rows - 1
-    to_front = student.isf(doubt / 2, degrees) * error.spread * np.sqrt(1 + 1 / error.rows)
+    to_front = -stdtrit(degrees, doubt / 2) * error.spread * np.sqrt(1 + 1 / error.rows)
     out = (_no_worse(front[1], known) & _better(front[0], part - error.shift, to_front)).any(axis=0)
     rivals = _no_worse(known, known) & ~np.eye(len(part), dtype=bool)
-    z = student.isf(doubt / 2 / np.maximum(rivals.sum(axis=0), 1), degrees)
+    z = -stdtrit(degrees, doubt / 2 / np.maximum(rivals.sum(axis=0), 1))
     to_each_other = z[:, None] * error.spread * np.sqrt(2)
     return np.asarray(out | (rivals & _better(part, part, to_each_other)).any(axis=0))
 

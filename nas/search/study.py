@@ -18,7 +18,8 @@ from nas.search.candidates import check_limits
 from nas.search.controls import control_searcher, control_spaces
 from nas.search.designs import start_rows
 from nas.search.driver import SearchResult, search_together
-from predictors import LatencyPredictor
+from nas.search.noise import resolutions
+from predictors.latency import LatencyModel
 from search_spaces import SearchSpace
 
 
@@ -27,23 +28,28 @@ def search_devices(
     devices: Sequence[DeviceSection],
     settings: SearchSection,
     evaluate: Scores,
-    predictors: Sequence[LatencyPredictor],
+    predictors: Sequence[LatencyModel],
     seed: int,
     progress: Progress,
 ) -> list[dict[str, list[SearchResult]]]:
     """For each device, search name -> one result a seed; the searcher under test comes first, then the controls that the
     job asks for.
 
-    Several devices are searched together: the same architectures serve them all, every latency is an objective and every
-    limit holds. A control of which no architecture meets the limits is left out, and that is said.
+    Several devices are searched together: the same architectures serve them all, every latency is an objective, every limit
+    holds, and what is above a goal pays for it. A control of which no architecture meets the limits is left out, and that is
+    said.
 
     Raises:
-        JobError: no architecture of the space meets the limits.
+        JobError: no architecture of the space meets the limits, or a resolution is ``auto`` where the noise is not known.
     """
     known = {_latency_name(d, devices): predictor.ms for d, predictor in zip(devices, predictors, strict=True)}
     limits = {_latency_name(d, devices): d.max_latency_ms for d in devices if d.max_latency_ms is not None}
     title = ", ".join(device.name for device in devices)
-    problem = Problem(space, settings.evaluations, settings.population, known=known, limits=limits, seed=seed)
+    goals = {_latency_name(d, devices): d.goal_latency_ms for d in devices if d.goal_latency_ms is not None}
+    problem = Problem(
+        space, settings.evaluations, settings.population, known=known, limits=limits, goals=goals, seed=seed
+    )
+    problem = replace(problem, resolution=resolutions(problem, settings, evaluate, devices, predictors))
     problems = {settings.searcher: problem}
     for name, restricted in control_spaces(space).items():
         if name not in settings.controls or name == settings.searcher:
@@ -83,11 +89,11 @@ def _shifted(advance: Callable[..., None], before: int, note: str) -> Callable[[
 
 
 def reference_point(results: dict[str, list[SearchResult]]) -> tuple[float, float]:
-    """The worst corner (quality, latency_ms) over all searches of a device, a little further out: one reference for all."""
+    """The worst corner (worth, latency_ms) over all searches of a device, a little further out: one reference for all."""
     every = [result for group in results.values() for result in group]
-    quality = min(float(result.quality.min()) for result in every)
+    worth = min(float(result.worth.min()) for result in every)
     latency = max(float(result.latency_ms.max()) for result in every)
-    return quality - 0.01, latency * 1.01
+    return worth - 0.01, latency * 1.01
 
 
 def evaluations_frame(results: dict[str, list[SearchResult]], metric: Metric = ACCURACY) -> pd.DataFrame:
@@ -95,7 +101,7 @@ def evaluations_frame(results: dict[str, list[SearchResult]], metric: Metric = A
     in order.
 
     ``cost`` is what the search had spent then, in whole evaluations; ``genes`` is a JSON list, the row in the encoding of
-    the whole space (`evaluated_rows` reads it).
+    the whole space (`evaluated_rows` reads it). With a goal also charged_ and the metric's name: what the front is judged by.
     """
     frames = []
     for name, group in results.items():
@@ -111,6 +117,8 @@ def evaluations_frame(results: dict[str, list[SearchResult]], metric: Metric = A
                 "latency_ms": result.latency_ms,
                 "genes": [json.dumps(row, separators=(",", ":")) for row in result.X.tolist()],
             }
+            if result.charged is not None:
+                columns[f"charged_{metric.name}"] = metric.oriented(result.charged)
             frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
 

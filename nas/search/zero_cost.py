@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import rankdata
 
 from nas.errors import JobError
 from nas.search import pareto
@@ -47,6 +46,8 @@ class ZeroCost(Searcher):
 
     def propose(self, n: int) -> Rows:
         """Up to ``n`` unseen feasible rows, the best of the sample first."""
+        from scipy.stats import rankdata  # late: it takes long to import
+
         pool = admit(self.problem, self.space.sample(POOL * n, self.rng), self.seen)
         if (missing := LEAST * n - len(pool)) > 0:
             pool = np.concatenate((pool, fresh(self.problem, missing, self.seen | set(row_keys(pool)), self.rng)))

@@ -14,7 +14,7 @@ from nas.job_file import parse_job
 from nas.report import DeviceReport, Report, wilson
 from nas.report.genes import gene_counts
 from nas.search.pareto import hypervolume_curve, knee, non_dominated
-from search_spaces import cost, get_space
+from search_spaces import cost, get_space, macs
 
 SEARCHES = ("predictor-nsga2", "random", "local-search", "conv", "attention", "ssm", "no-ssm")
 
@@ -28,8 +28,8 @@ def evaluate(seed: int, searches: tuple[str, ...], seeds: int, count: int) -> tu
             for order, row in enumerate(space.sample(count, rng)):
                 architecture = space.architecture(row)
                 known[architecture.hash] = architecture
-                macs = sum(cost(spec).macs for spec in architecture.specs)
-                latency = 0.1 + macs / 2e7 * rng.uniform(0.9, 1.1)
+                work = sum(macs(spec) for spec in architecture.specs)
+                latency = 0.1 + work / 2e7 * rng.uniform(0.9, 1.1)
                 skill = 0.01 * (search == SEARCHES[0]) * order / count
                 accuracy = 0.97 - 0.12 * np.exp(-latency) - abs(rng.normal(0, 0.02)) + skill
                 rows.append((search, s, order, architecture.hash, round(accuracy * 5000) / 5000, latency))
