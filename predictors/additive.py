@@ -29,7 +29,11 @@ class Additive:
         guess = np.full(len(y), 1.0)
         for _ in range(ROUNDS + 1):
             self._solve(A / guess[:, None], 1.0 / guess, cost / guess)
+            weighed = guess
             guess = np.maximum(self._constant + A @ self._weights, np.maximum(self._least, 0.5 * cost))
+        # each row left out in closed form, the weighing and the penalty kept
+        left = cost - weighed * self._missed
+        self.left = self._unit + np.log(np.maximum(left, self._least))
         return self
 
     def predict(self, F: Floats, Z: Floats) -> Floats:
@@ -56,3 +60,5 @@ class Additive:
                 best, error = float(penalty), left
         self._weights = vt.T @ (s / (s**2 + best) * projected)
         self._constant = float(unit @ (b - A @ self._weights)) / float(unit @ ones)
+        leverage = u**2 @ (s**2 / (s**2 + best)) + unit**2
+        self._missed = (b - A @ self._weights - self._constant * ones) / np.maximum(1.0 - leverage, 1e-3)

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from predictors.operator_model import OperatorModel
 from predictors.threads import one_thread
@@ -151,4 +151,4 @@ def conformal(residuals: Floats, coverage: float) -> float:
         return float(np.sort(residuals)[rank - 1])
     if n < 3:
         return float("nan")
-    return float(student.ppf(0.5 + coverage / 2, n) * np.sqrt((residuals**2).mean() * (1 + 1 / n)))
+    return float(stdtrit(n, 0.5 + coverage / 2) * np.sqrt((residuals**2).mean() * (1 + 1 / n)))

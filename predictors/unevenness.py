@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestRegressor
 
 Floats = NDArray[np.float64]
 TREES = 100
@@ -20,6 +19,8 @@ class Unevenness:
     """
 
     def __init__(self, seed: int) -> None:
+        from sklearn.ensemble import RandomForestRegressor  # late: it takes long to import
+
         self._forest = RandomForestRegressor(
             TREES, min_samples_leaf=LEAF, max_features=0.3, oob_score=True, n_jobs=1, random_state=seed
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hardware.settings import MeasureSettings
 
 # a job whose supernet trains in two seconds; no test looks at how good it is
 SMALL_JOB: dict[str, Any] = {
@@ -51,3 +54,12 @@ def once(shared: Path) -> Once:
 def _own_cache(shared: Path) -> None:
     """Converted models and built agents are kept for the session, for all its processes, and never in the user's cache."""
     pytest.MonkeyPatch().setenv("NAS_CACHE", str(shared / "cache"))
+
+
+@pytest.fixture(scope="module")
+def brief() -> Iterator[None]:
+    """What names no settings of its own, and what asks for thorough ones, measures as briefly as a trial does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MeasureSettings, "thorough", MeasureSettings.quick)
+        patch.setattr(MeasureSettings.__init__, "__defaults__", astuple(MeasureSettings.quick()))
+        yield

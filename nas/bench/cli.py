@@ -13,6 +13,7 @@ from rich.table import Table
 
 from nas.bench.calibration_cli import calibrate
 from nas.bench.in_device_cli import in_device
+from nas.bench.learning_curves_cli import learning_curves, train_curves
 from nas.bench.predictors_cli import accuracy_predictor, latency_transfer, words
 from nas.bench.proxies_cli import proxies
 from nas.bench.search_cli import constraints, engine, search, searchers
@@ -28,6 +29,8 @@ app.command()(accuracy_predictor)
 app.command()(latency_transfer)
 app.command()(in_device)
 app.command()(timm_models)
+app.command()(train_curves)
+app.command()(learning_curves)
 app.command()(throughput)
 app.command()(calibrate)
 app.command()(proxies)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from hardware.table import LatencyTable
 from nas.errors import JobError
@@ -91,8 +91,8 @@ def _spread(values: np.ndarray, ends: np.ndarray) -> dict[str, float]:
 def _share(within: np.ndarray) -> dict[str, Any]:
     """Share with its exact (Clopper-Pearson) 95 % interval."""
     k, n = int(within.sum()), len(within)
-    low = float(beta.ppf(0.025, k, n - k + 1)) if k else 0.0
-    high = float(beta.ppf(0.975, k + 1, n - k)) if k < n else 1.0
+    low = float(betaincinv(k, n - k + 1, 0.025)) if k else 0.0
+    high = float(betaincinv(k + 1, n - k, 0.975)) if k < n else 1.0
     return {"share": k / n, "interval_95": [low, high]}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from search_spaces import cost, get_space, presets, space_names
+from search_spaces import get_space, macs, presets, space_names
 
 
 def print_spaces(as_json: bool, console: Console) -> None:
@@ -18,9 +18,9 @@ def print_spaces(as_json: bool, console: Console) -> None:
     for name in space_names():
         for preset in presets(name):
             space = get_space(f"{name}/{preset}")
-            macs = space.additive(lambda spec: cost(spec).macs)
+            work = space.additive(macs)
             sampled = space.sample(2000, np.random.default_rng(0))
-            smallest, largest = macs.score(space.smallest(sampled)).min(), macs.score(space.largest(sampled)).max()
+            smallest, largest = work.score(space.smallest(sampled)).min(), work.score(space.largest(sampled)).max()
             rows.append(
                 {
                     "space": space.name,
@@ -29,7 +29,7 @@ def print_spaces(as_json: bool, console: Console) -> None:
                     "operator_specs": len(space.specs()),
                     "resolutions": space.definition.get("resolutions") or space.definition["context"],
                     "macs_smallest": int(smallest),
-                    "macs_median": int(np.median(macs.score(sampled))),
+                    "macs_median": int(np.median(work.score(sampled))),
                     "macs_largest": int(largest),
                 }
             )

@@ -41,18 +41,17 @@ def difference(expected: Tensor, got: Tensor) -> float:
 
 
 @needs_executorch
-def test_networks_of_a_space_match_eager_torch() -> None:
+def test_a_network_of_a_space_matches_eager_torch() -> None:
     space = get_space("hybrid-vision/tiny")
     sampled = [space.architecture(row) for row in space.sample(60, np.random.default_rng(0))]
-    # A conversion takes half a second an operator: the shortest networks will do.
-    short = sorted(sampled, key=lambda architecture: len(architecture.specs))[:3]
-    for architecture in short:
-        network = build_network(architecture).eval()
-        program = ExecuTorchProgram(export_executorch(network, (torch.zeros(1, *architecture.input_shape),)))
-        for _ in range(3):
-            x = torch.randn(1, *architecture.input_shape)
-            with torch.no_grad():
-                assert difference(network(x), program(x)) < 1e-4
+    # A conversion takes half a second an operator: the shortest network will do.
+    architecture = min(sampled, key=lambda architecture: len(architecture.specs))
+    network = build_network(architecture).eval()
+    program = ExecuTorchProgram(export_executorch(network, (torch.zeros(1, *architecture.input_shape),)))
+    for _ in range(3):
+        x = torch.randn(1, *architecture.input_shape)
+        with torch.no_grad():
+            assert difference(network(x), program(x)) < 1e-4
 
 
 @needs_executorch
@@ -120,12 +119,12 @@ def test_worker_processes_give_the_same_programs() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return 2 * x
 
-    items = [(f"conv{i}", nn.Conv2d(3, 4 + i, 1), (image(seed=i),)) for i in range(5)]
+    items = [(f"conv{i}", nn.Conv2d(3, 4 + i, 1), (image(seed=i),)) for i in range(3)]
     items.append(("local", Local(), (image(),)))
     done: list[int] = []
     runners = get_runtime("executorch").prepare_many(items, workers=2, progress=lambda n, total: done.append(n))
     assert list(runners) == [key for key, _, _ in items]
-    assert done == [1, 2, 3, 4, 5, 6]
+    assert done == [1, 2, 3, 4]
     for key, module, inputs in items:
         with torch.no_grad():
             assert difference(module(*inputs), runners[key]()) < 1e-5  # type: ignore[arg-type]

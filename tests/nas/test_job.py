@@ -80,7 +80,7 @@ def key_text(path: Any) -> Any:
     return text.removeprefix(".")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_mutated_job_is_valid_or_names_the_key(data: st.DataObject) -> None:
     job = copy.deepcopy(FULL)

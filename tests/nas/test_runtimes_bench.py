@@ -54,7 +54,7 @@ def test_nothing_is_explained_where_no_winner_changes() -> None:
     assert explained(frame).empty
 
 
-def test_a_real_study_measures_and_profiles_what_it_says(tmp_path: Path) -> None:
+def test_a_real_study_measures_and_profiles_what_it_says(tmp_path: Path, brief: None) -> None:
     shape = min(spec.shape for spec in TINY.specs() if spec.name == "mhsa")
     asked = {"torch": ["fp32"], "onnxruntime": ["fp32", "int8"]}
     found = study_runtimes(TINY, [shape], asked, 1, tmp_path, Silent())

@@ -33,7 +33,7 @@ JOB: dict[str, Any] = {
         {"name": "token", "runtime": "torch", "mode": "decode"},
         {"name": "limited", "runtime": "torch", "mode": "decode", "max_latency_ms": 1000.0},
     ],
-    "profile": {"operators": 30, "fit_networks": 20, "validate_networks": 30},
+    "profile": {"operators": 12, "fit_networks": 20, "validate_networks": 30},
     "search": {"evaluations": 6, "population": 3, "images": 20, "controls": ["random", "ssm"]},
     "report": {"members": 1},
     "export": {"members": 0},  # one is exported by name below: a package takes a minute
@@ -163,7 +163,9 @@ def test_the_recall_bench_judges_by_the_number_of_pairs(capsys: pytest.CaptureFi
     assert all(row["state"] > 0 and row["std"] == 0 for row in rows)
 
 
-def test_a_run_on_a_text_goes_from_data_to_packages(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_on_a_text_goes_from_data_to_packages(
+    folder: Path, capsys: pytest.CaptureFixture[str], brief: None
+) -> None:
     (folder / "job.yaml").write_text(yaml.safe_dump(JOB))
     out = folder / "run"
     assert main(["run", str(folder / "job.yaml"), "--out", str(out)]) == 0
@@ -192,7 +194,11 @@ def test_a_run_on_a_text_goes_from_data_to_packages(folder: Path, capsys: pytest
     token = folder / "package"
     assert main(["export", str(out), "--hash", fastest, "--device", "token", "--out", str(token)]) == 0
     manifest = json.loads((token / "manifest.json").read_text())
-    assert manifest["parity"]["decode.onnx"]["max_relative"] <= 1e-4
+    formats = ("onnx", "pte") if get_runtime("executorch").availability()[0] else ("onnx",)
+    assert "not_exported" not in manifest
+    for name in (f"{what}.{format}" for what in ("model", "decode") for format in formats):
+        assert manifest["parity"][name]["max_relative"] <= 1e-4
+        assert name in manifest["files"]
     assert manifest["input"] == {"name": "input", "shape": [1, 16], "dtype": "int64"}
     assert manifest["latency"]["mode"] == "decode"
     stored = json.loads((token / "architecture.json").read_text())

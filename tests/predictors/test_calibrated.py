@@ -11,7 +11,7 @@ from hardware.device import Device
 from hardware.measurement import Measurement
 from hardware.table import LatencyTable
 from predictors import PredictorError
-from predictors.calibrated import CalibratedPredictor, errors_of, measured_networks, moved
+from predictors.calibrated import CalibratedPredictor, errors_of, moved
 from predictors.features import work
 from predictors.latency import LatencyPrediction
 from search_spaces import make_space
@@ -95,17 +95,6 @@ def test_left_out_errors_are_those_of_fits_without_each(predictor: CalibratedPre
     assert found["networks"] == 6
     assert found["mape"] == pytest.approx(np.mean(missed), rel=1e-9)
     assert predictor.fit(rows[:3], ms[:3]).left_out()["mape"] is None  # two are too few for a fit
-
-
-def test_networks_of_the_tables_are_found_in_the_space_of_the_question() -> None:
-    _, ms = measured_networks(SPACE, TABLES)
-    assert ms.shape == (30, 2)
-    assert np.isfinite(ms).sum(axis=0).tolist() == [20, 20]
-    assert np.isfinite(ms).all(axis=1).sum() == 10
-    small = make_space({**DEFINITION, "mixers": ["mbconv"]})
-    fewer, _ = measured_networks(small, TABLES)
-    wanted = sum(all(s.name not in ("mhsa", "nc_ssd") for s in SPACE.architecture(row).specs) for row in ROWS[:30])
-    assert len(fewer) == wanted
 
 
 def test_the_same_network_moves_between_spaces_and_others_are_refused() -> None:

@@ -107,7 +107,7 @@ def test_activation_patterns_belong_to_their_inputs(name: str) -> None:
 
 
 @given(st.sampled_from(sorted(PROXIES)), st.booleans(), st.booleans(), st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_network_is_left_as_it_came(name: str, training: bool, with_slopes: bool, kind: int) -> None:
     network, inputs, labels = surrounded(("mbconv", "mhsa", "basic_block", "sequence_ssd")[kind])
     network.train(training)

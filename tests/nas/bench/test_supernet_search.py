@@ -21,7 +21,7 @@ JOB = SMALL_JOB | {"devices": [{"name": "cpu", "runtime": "onnxruntime", "table"
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tmp_path_factory: pytest.TempPathFactory, brief: None) -> Path:
     folder = tmp_path_factory.mktemp("bench") / "run"
     (folder.parent / "job.yaml").write_text(yaml.safe_dump(JOB))
     assert main(["train", str(folder.parent / "job.yaml"), "--out", str(folder)]) == 0

@@ -57,6 +57,7 @@ class Scale(Operator):
 
     name, role, family = "{name}", "mixer", "other"
     layout = {{"weight": "dim"}}
+    not_deployable = {refused}
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -80,9 +81,17 @@ def ones():
 '''
 
 
-@pytest.mark.parametrize(("macs", "code"), [("0", 0), ("height", 1)])
+REFUSED = dict.fromkeys(("onnxruntime", "executorch"), "nobody needs it there")
+
+
+@pytest.mark.parametrize(("macs", "refused", "code"), [("0", {}, 0), ("height", REFUSED, 1)])
 def test_a_users_operator_is_put_through_the_contract(
-    macs: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    macs: str,
+    refused: dict[str, str],
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from search_spaces.operators import registry
 
@@ -90,11 +99,13 @@ def test_a_users_operator_is_put_through_the_contract(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(registry, "_OPERATORS", dict(registry._OPERATORS))
     module = f"my_operators_{code}"
-    (tmp_path / f"{module}.py").write_text(MINE.format(name=f"my_scale_{code}", macs=macs))
+    (tmp_path / f"{module}.py").write_text(MINE.format(name=f"my_scale_{code}", macs=macs, refused=refused))
     assert run("check-operator", f"{module}:Scale", "--json") == code
     found = json.loads(capsys.readouterr().out)
     assert found["cost"]["status"] == ("fail" if code else "pass")
     assert found["reference"]["status"] == found["degenerate"]["status"] == found["source"]["status"] == "pass"
+    for runtime in REFUSED:
+        assert found[runtime]["status"] in (["n/a"] if refused else ["pass", "untested"])
 
 
 @pytest.mark.parametrize("name", ["no_such_module:X", "json:JSONDecoder", "mhsaa", "search_spaces.operators:Nothing"])

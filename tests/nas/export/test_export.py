@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from nas.errors import JobError
 from nas.export import compare, export_package, network_source
-from search_spaces import Architecture, Supernet, build_network, cost, make_space
+from search_spaces import Architecture, Supernet, make_space
 
 SPACE = make_space({"name": "hybrid-vision", "preset": "tiny", "resolutions": [8, 16], "in_channels": 1, "classes": 4})
 
@@ -71,23 +71,6 @@ def test_package_has_an_executorch_program_or_says_why_not(
     manifest = export_package(tmp_path / "p", architecture, network, x, {}, formats=("executorch",))
     assert "pip install it" in manifest["not_exported"]["executorch"]
     assert not (tmp_path / "p" / "model.pte").exists()
-
-
-def test_a_decoding_step_goes_with_every_format(tmp_path: Path) -> None:
-    pytest.importorskip("executorch")
-    space = make_space({"name": "hybrid-sequence", "preset": "tiny", "context": [8], "vocab": 16})
-    sampled = [space.architecture(row) for row in space.sample(100, np.random.default_rng(0))]
-    architecture = min(
-        sampled, key=lambda found: sum(cost(spec).macs for spec in found.specs) + 10**9 * len(found.specs)
-    )
-    tokens = torch.randint(0, 16, (2, 8))
-    manifest = export_package(
-        tmp_path / "p", architecture, build_network(architecture), tokens, {}, ("onnx", "executorch"), decode=True
-    )
-    assert "not_exported" not in manifest
-    for name in ("model.onnx", "decode.onnx", "model.pte", "decode.pte"):
-        assert manifest["parity"][name]["max_relative"] <= 1e-4
-        assert name in manifest["files"]
 
 
 def test_source_of_every_operator_builds_the_same_parameters(supernet: Supernet) -> None:

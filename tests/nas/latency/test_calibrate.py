@@ -69,7 +69,7 @@ def query(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(known: list[str], query: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(known: list[str], query: Path, tmp_path_factory: pytest.TempPathFactory, brief: None) -> Path:
     """A real calibration of this machine with torch, by the command; to be read only."""
     out = tmp_path_factory.mktemp("calibrations") / "here"
     words = [

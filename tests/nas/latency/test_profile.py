@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hardware import MeasureSettings
-from nas.latency.plan import choose_networks, plan_profile
+from nas.latency.plan import ProfilePlan, choose_networks, plan_profile
 from nas.latency.profile import measure_table
 from nas.latency.rig import refusal
 from nas.progress import Silent
@@ -31,14 +31,18 @@ def test_networks_that_judge_the_table_are_none_that_fit_it() -> None:
     assert plan == plan_profile(SPACE, 50, 20, 30, seed=3)
 
 
+@pytest.fixture(scope="module")
+def plan() -> ProfilePlan:
+    return plan_profile(SPACE, 20, 5, 4)
+
+
 @pytest.mark.parametrize(
     ("goal", "minutes", "stopped", "operators"),
-    [(None, None, "probes", 40), (1.0, None, "error", 14), (None, 0.0, "minutes", 14)],
+    [(None, None, "probes", 20), (1.0, None, "error", 14), (None, 0.0, "minutes", 14)],
 )
 def test_probing_stops_at_the_goal_at_the_time_or_when_the_probes_are_spent(
-    goal: float | None, minutes: float | None, stopped: str, operators: int
+    plan: ProfilePlan, goal: float | None, minutes: float | None, stopped: str, operators: int
 ) -> None:
-    plan = plan_profile(SPACE, 40, 5, 4)
     table = measure_table(SPACE, "torch", plan, Silent(), settings=MeasureSettings.quick(), goal=goal, minutes=minutes)
     assert table.header["probing"]["stopped"] == stopped
     assert len(table.operators) == operators

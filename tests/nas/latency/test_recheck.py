@@ -32,8 +32,8 @@ HEADER = {"device": {"name": "a"}, "versions": {"torch": "1"}, "noise_floor": 0.
 
 
 @pytest.fixture(scope="module")
-def table() -> LatencyTable:
-    return measure_table(SPACE, "torch", plan_profile(SPACE, 25, 5, 4), Silent(), settings=MeasureSettings.quick())
+def table(brief: None) -> LatencyTable:
+    return measure_table(SPACE, "torch", plan_profile(SPACE, 18, 5, 4), Silent(), settings=MeasureSettings.quick())
 
 
 def frame(ratio: float, n: int = 9) -> pd.DataFrame:

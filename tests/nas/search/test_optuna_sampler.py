@@ -75,7 +75,7 @@ def test_optunas_samplers_search_our_spaces_and_two_processes_share_a_study(know
 
 
 def test_wrong_arguments_are_named() -> None:
-    with pytest.raises(JobError, match="unknown name 'tpe', legal: assembly, local-search"):
+    with pytest.raises(JobError, match="unknown name 'tpe', legal: assembly, differentiable, local-search"):
         SearcherSampler("tpe")
     with pytest.raises(JobError, match="population: must be at least 1, got 0"):
         SearcherSampler(population=0)
