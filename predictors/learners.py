@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 from predictors.additive import Additive
 from predictors.errors import PredictorError
+
+if TYPE_CHECKING:  # imported where trees are grown: they take longer to import than all else here
+    import lightgbm
+    from sklearn.ensemble import ExtraTreesRegressor, RandomForestRegressor
 
 Floats = NDArray[np.float64]
 TREES = 60
@@ -78,6 +80,7 @@ class Process:
             residual = (vectors @ (inverse * projected)) / ((vectors**2) @ inverse)  # leave-one-out, in closed form
             if (residual**2).mean() < error:
                 best, error = noise, float((residual**2).mean())
+                self.left = y - residual  # (n,) what is guessed of each row without it
         self._weights = vectors @ (projected / (values + best))
         self._noise, self._inverse = best, (vectors / (values + best)) @ vectors.T
         return self
@@ -131,6 +134,8 @@ class Boosted:
         self._model: lightgbm.Booster | None = None
 
     def fit(self, F: Floats, Z: Floats, y: Floats) -> Boosted:
+        import lightgbm
+
         self._constant = float(y.mean())
         if len(y) >= FEWEST:
             self._model = lightgbm.train(self._settings, lightgbm.Dataset(F, y), ROUNDS)
@@ -140,6 +145,28 @@ class Boosted:
         if self._model is None:
             return np.full(len(F), self._constant)
         return np.asarray(self._model.predict(F, num_threads=1))
+
+
+class Network:
+    """What a network guessed of the rows, which is the last column of F (`EncoderPredictor`)."""
+
+    def fit(self, F: Floats, Z: Floats, y: Floats) -> Network:
+        return self
+
+    def predict(self, F: Floats, Z: Floats) -> Floats:
+        return F[:, -1]
+
+
+def _extremely_random(seed: int) -> Trees:
+    from sklearn.ensemble import ExtraTreesRegressor
+
+    return Trees(ExtraTreesRegressor(TREES, max_features=0.5, n_jobs=1, random_state=seed))
+
+
+def _forest(seed: int) -> Trees:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return Trees(RandomForestRegressor(TREES, max_features=0.3, n_jobs=1, random_state=seed))
 
 
 def distances(A: Floats, B: Floats) -> Floats:
@@ -152,10 +179,11 @@ def distances(A: Floats, B: Floats) -> Floats:
 LEARNERS: dict[str, Callable[[int], Learner]] = {
     "ridge": lambda seed: Ridge(),
     "process": lambda seed: Process(),
-    "trees": lambda seed: Trees(ExtraTreesRegressor(TREES, max_features=0.5, n_jobs=1, random_state=seed)),
+    "trees": _extremely_random,
     "boosted": Boosted,
-    "forest": lambda seed: Trees(RandomForestRegressor(TREES, max_features=0.3, n_jobs=1, random_state=seed)),
+    "forest": _forest,
     "additive": lambda seed: Additive(),  # of costs: it is told their logs
+    "network": lambda seed: Network(),
 }
 STACK = (
     "process",

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictors.accuracy import AccuracyPredictor
+from predictors.encoder import EncoderPredictor
+from predictors.encoder_network import Encoder
 from predictors.encoding import Features
 from predictors.in_device import InDevicePredictor
 from predictors.latency_features import LatencyFeatures
@@ -50,9 +52,17 @@ def _single_latency(name: str) -> DeviceFactory:
 ACCURACY_PREDICTORS: dict[str, Factory] = {
     "stacked": AccuracyPredictor,
     "gaussian-process": lambda features, seed: ProcessPredictor(features),
-    **{name: _single(name) for name in LEARNERS if name != "additive"},  # accuracy is no sum of parts
+    "encoder": EncoderPredictor,
+    "stacked+encoder": lambda features, seed: EncoderPredictor(features, seed, joined=True),
+    # accuracy is no sum of parts, and a network is no learner of features
+    **{name: _single(name) for name in LEARNERS if name not in ("additive", "network")},
+}
+# those that can start from an encoder that was trained elsewhere
+ENCODERS: dict[str, Callable[[Features, int, Encoder], Predictor]] = {
+    "encoder": lambda features, seed, encoder: EncoderPredictor(features, seed, encoder=encoder),
+    "stacked+encoder": lambda features, seed, encoder: EncoderPredictor(features, seed, True, encoder),
 }
 IN_DEVICE_PREDICTORS: dict[str, DeviceFactory] = {
     "stacked": InDevicePredictor,
-    **{name: _single_latency(name) for name in LEARNERS},
+    **{name: _single_latency(name) for name in LEARNERS if name != "network"},
 }

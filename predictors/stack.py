@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from predictors.ceiling import COVERED
 from predictors.correction import conformal
@@ -85,6 +84,8 @@ class Stack:
 
     def _weigh(self, left: Floats, target: Floats) -> None:
         """Weights of the m learners, from their guesses (m, n) for rows left out."""
+        from scipy.optimize import nnls  # late: it takes long to import
+
         centre = target.mean()
         weights = nnls((left - centre).T, target - centre)[0]
         self._weights = weights / weights.sum() if weights.sum() > 0 else np.full(len(left), 1 / len(left))

@@ -25,30 +25,73 @@ Predictors = Annotated[str | None, typer.Option(help="names, e.g. stacked,forest
 Seeds = Annotated[int, typer.Option(min=1, help="draws of the architectures learnt from")]
 Out = Annotated[Path | None, typer.Option(help="CSV file for the rows")]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+KNOWN_OF_RUN = 200  # random architectures of each restricted space
 
 
 def accuracy_predictor(
-    table: TableFile,
-    target: Annotated[str, typer.Option(help="columns to predict, larger ones better, e.g. c10_test,c100_test")],
+    table: Annotated[
+        Path | None, typer.Option("--table", help="CSV (gzip too) or Parquet file, an architecture a row")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="or a trained run: random architectures, scored with its supernet; kept in it"),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="columns to predict, larger ones better, e.g. c10_test,c100_test; a run's metric if none"),
+    ] = None,
     train: Annotated[str, typer.Option(help="architectures learnt from, e.g. 100,400")] = "50,100,200,400",
     operators: Operators = None,
     space: SpaceName = None,
     predictors: Predictors = None,
     seeds: Seeds = 10,
-    test: Annotated[int, typer.Option(min=10, help="other architectures to predict")] = 3000,
+    test: Annotated[
+        int | None, typer.Option(min=10, help="other architectures to predict; 3000 of a table, 200 of a run if none")
+    ] = None,
+    known: Annotated[
+        str | None,
+        typer.Option(
+            help="what encoders learn first, and are compared with themselves: columns of the table, e.g. c10_test, or "
+            "restricted spaces of the run, e.g. conv"
+        ),
+    ] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """How well accuracy predictors rank architectures of a table that they were not trained on."""
+    """How well accuracy predictors rank architectures of a table, or of a run, that they were not trained on."""
     from nas.bench.accuracy_predictor import bench_accuracy_predictors
+    from nas.bench.known_scores import bench_known_scores, known_columns
+    from nas.bench.run_table import run_tabular
     from nas.bench.tabular import read_tabular
-    from predictors.registry import ACCURACY_PREDICTORS
+    from nas.errors import JobError
+    from predictors.registry import ACCURACY_PREDICTORS, ENCODERS
 
-    names = words(predictors) or list(ACCURACY_PREDICTORS)
-    counts = numbers(train, "--train", 5)
-    read = read_tabular(table, words(operators), space)
+    if (table is None) == (run is None):
+        raise JobError("--table, --run: got neither or both; legal: one of them")
+    if run is not None and (operators or space or target):
+        raise JobError("--run: a run has its own space and metric; legal: without --operators, --space and --target")
+    if table is not None and not words(target):
+        raise JobError("--target: is missing; legal: columns of the table")
+    names = words(predictors) or list(ENCODERS if known else ACCURACY_PREDICTORS)
+    for name in names:
+        if name not in ACCURACY_PREDICTORS:
+            raise JobError(f"--predictors: got {name!r}; legal: {', '.join(ACCURACY_PREDICTORS)}")
+    counts, others = numbers(train, "--train", 5), words(known)
     with Terminal(Console(stderr=True)) as progress:
-        rows = bench_accuracy_predictors(read, words(target), counts, seeds, names, test, progress)
+        if run is not None:
+            judged = test or 200
+            read, metric, scored = run_tabular(run, counts[-1] + judged, others, KNOWN_OF_RUN, progress)
+            targets = [metric]
+        else:
+            assert table is not None
+            read, targets, judged = read_tabular(table, words(operators), space), words(target), test or 3000
+            scored = known_columns(read, others)
+        if others:
+            if len(targets) > 1:
+                raise JobError(f"--target: got {target!r}; legal with --known: one column")
+            rows = bench_known_scores(read, targets[0], scored, counts, seeds, names, judged, progress)
+        else:
+            rows = bench_accuracy_predictors(read, targets, counts, seeds, names, judged, progress)
     _show(rows, as_json, out, ("kendall", "kendall_top", "spearman", "mape"))
 
 

@@ -1,0 +1,91 @@
+"""Does an encoder that knows the scores of one task need fewer of another?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nas.bench.accuracy_predictor import judged, summary
+from nas.bench.tabular import Tabular
+from nas.errors import JobError
+from nas.progress import Progress
+from predictors.ceiling import Ceiling
+from predictors.encoder import known_encoder
+from predictors.registry import ACCURACY_PREDICTORS, ENCODERS
+
+Floats = NDArray[np.float64]
+KNOWN = 1024  # architectures of which they are known, at most
+
+
+def bench_known_scores(
+    table: Tabular,
+    target: str,
+    known: Mapping[str, tuple[NDArray[np.integer], Floats]],
+    train: Sequence[int],
+    seeds: int,
+    predictors: Sequence[str],
+    test: int,
+    progress: Progress,
+) -> pd.DataFrame:
+    """The rows of `bench_accuracy_predictors`, twice: as they are, and, called ``NAME from KNOWN``, of encoders that were also
+    pre-trained on what is ``known``: name -> rows (k, G) and values (k,), of which up to `KNOWN` are drawn that are not
+    among the architectures to be predicted.
+
+    Raises:
+        JobError: a predictor has no encoder, or too many architectures are asked for.
+    """
+    for name in predictors:
+        if name not in ENCODERS:
+            raise JobError(f"--predictors: got {name!r}; legal with --known: {', '.join(ENCODERS)}")
+    values = table.values(target, "--target")
+    usable = np.flatnonzero(np.isfinite(values))
+    if max(train) + 10 > len(usable):
+        raise JobError(
+            f"--train: got {max(train)}; legal: at most {len(usable) - 10}, for {target!r} has {len(usable)}"
+        )
+    advance, done = progress.task("fit and predict", 2 * len(train) * seeds * len(predictors)), 0
+    found = []
+    for seed in range(seeds):
+        order = usable[np.random.default_rng([seed, 0]).permutation(len(usable))]
+        held = order[max(train) :][:test]
+        away = {row.tobytes() for row in table.codes[held]}
+        tasks = [(table.features, *_drawn(*each, away, seed)) for each in known.values()]
+        encoder = known_encoder(tasks)
+        for count in train:
+            for name in predictors:
+                for started in (False, True):
+                    made = ENCODERS[name](table.features, seed, encoder) if started else None
+                    predictor = made or ACCURACY_PREDICTORS[name](table.features, seed)
+                    predictor.fit(table.codes[order[:count]], values[order[:count]])
+                    mean, std = predictor.predict(table.codes[held])
+                    label = f"{name} from {','.join(known)}" if started else name
+                    facts = {"predictor": label, "target": target, "train": count, "seed": seed}
+                    found.append({**facts, **judged(mean, std, values[held])})
+                    done += 1
+                    advance(done)
+    return summary(pd.DataFrame(found), ["predictor", "target", "train"])
+
+
+def known_columns(table: Tabular, columns: Sequence[str]) -> dict[str, tuple[NDArray[np.integer], Floats]]:
+    """Of columns of the table: the rows that have a value, and the values. JobError where there is no such column."""
+    found: dict[str, tuple[NDArray[np.integer], Floats]] = {}
+    for column in columns:
+        values = table.values(column, "--known")
+        there = np.isfinite(values)
+        found[column] = table.codes[there], values[there]
+    return found
+
+
+def _drawn(
+    rows: NDArray[np.integer], values: Floats, away: set[bytes], seed: int
+) -> tuple[NDArray[np.integer], Floats]:
+    """Up to `KNOWN` rows that are not in ``away``, and their values (k, 1), seen from a ceiling."""
+    rows = np.ascontiguousarray(rows, np.int64)
+    order = np.random.default_rng([seed, 1]).permutation(len(rows))[: 4 * KNOWN]
+    kept = [place for place in order if rows[place].tobytes() not in away][:KNOWN]
+    if not kept:
+        raise JobError("--known: nothing is known of architectures that are not to be predicted; legal: a larger table")
+    return rows[kept], Ceiling(values[kept]).forward(values[kept])[:, None]
