@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from predictors.encoding import Features
 from predictors.learners import Ridge
@@ -69,6 +68,8 @@ class ProxyTransfer(_Line):
 
     def fit(self, X: Rows, ms: Floats) -> ProxyTransfer:
         """See `_Line.fit`."""
+        from scipy.stats import spearmanr  # late: it takes long to import
+
         known = self._sources(X)
         self._best = int(np.argmax([np.nan_to_num(spearmanr(column, ms)[0]) for column in known.T]))
         super().fit(X, ms)

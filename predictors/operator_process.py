@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
 from predictors.features import ALIGNMENT, spec_features
 from search_spaces.spec import OperatorSpec
@@ -148,6 +147,8 @@ def shared_laws(measured: Mapping[str, tuple[Floats, Floats]]) -> dict[str, Floa
 
     measured: operator name -> MACs and activations (n, 2), and latencies (n,).
     """
+    from scipy.optimize import nnls  # late: it takes long to import
+
     names = list(measured)
     work = np.concatenate([measured[name][0] for name in names])
     ms = np.concatenate([measured[name][1] for name in names])

@@ -8,15 +8,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from predictors.cell_features import CellFeatures
+from predictors.additive import Additive
 from predictors.encoding import Features
 from predictors.latency import LatencyPredictor
-from predictors.learners import Ridge
+from predictors.latency_features import OperatorParts
+from predictors.learners import Process
 from predictors.threads import one_thread
-from predictors.transfer_features import Standard, operator_columns
+from predictors.transfer_features import Standard
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.integer]
+CHUNK = 4096  # rows asked at once: bounds the memory of their features
 
 
 class Sources(Protocol):
@@ -24,50 +26,65 @@ class Sources(Protocol):
 
     def __call__(self, X: Rows) -> Floats: ...
 
-    def alike(self, device: int) -> list[int]:
-        """Devices that are hardly another one than ``device``, itself included (another batch size of it)."""
-        ...
-
 
 class LearntSources:
-    """Devices on which some architectures were measured whole: a ridge regression each, on operators and pairs of them.
+    """Devices on which some architectures were measured whole: for each the mean of a cost that adds up and of a Gaussian
+    process. The first is right of devices that take operators one after the other, the second where they overlap.
+
+    What they say of a row that they were learnt from is what they say without it: it is as wrong there as elsewhere.
 
     Args:
         features: of the architectures.
         X: (n, G) what was measured.
         ms: (n, S) latencies.
-        names: of the devices, ``device_setting``; those that agree before the underscore are alike.
     """
 
     @one_thread
-    def __init__(self, features: Features, X: Rows, ms: Floats, names: Sequence[str]) -> None:
-        self._features = features
-        self._families = [name.split("_")[0] for name in names]
-        F = self._columns(X)
-        self._scale = Standard(F)
-        Z = self._scale(F)
-        self._models = [Ridge().fit(F, Z, np.log(latencies)) for latencies in ms.T]
+    def __init__(self, features: Features, X: Rows, ms: Floats) -> None:
+        self._parts = OperatorParts(features)
+        F, near = self._parts(X)
+        self._scale = Standard(near)
+        Z = self._scale(near)
+        self._sums = [Additive().fit(F, Z, y) for y in np.log(ms).T]
+        self._processes = [Process().fit(F, Z, y) for y in np.log(ms).T]
+        left = [(one.left + other.left) / 2 for one, other in zip(self._sums, self._processes, strict=True)]
+        self._left = dict(zip(map(_key, X), np.stack(left, axis=1), strict=True))
 
     @one_thread
     def __call__(self, X: Rows) -> Floats:
         """See `Sources`."""
-        F = self._columns(X)
-        Z = self._scale(F)
-        return np.stack([model.predict(F, Z) for model in self._models], axis=1)
+        found = []
+        for start in range(0, max(len(X), 1), CHUNK):
+            F, near = self._parts(X[start : start + CHUNK])
+            Z = self._scale(near)
+            distance = self._processes[0].distances(Z)  # all have seen the same rows
+            guesses = [
+                (one.predict(F, Z) + other.at(distance)) / 2
+                for one, other in zip(self._sums, self._processes, strict=True)
+            ]
+            found.append(np.stack(guesses, axis=1))
+        said = np.concatenate(found)
+        for i, key in enumerate(map(_key, X)):
+            if key in self._left:
+                said[i] = self._left[key]
+        return said
 
-    def alike(self, device: int) -> list[int]:
+
+class RememberedSources:
+    """What sources say of some rows, asked once: for benches, which ask the same ones many times.
+
+    Args:
+        sources: whom to ask.
+        X: (n, G) all rows that will be asked about.
+    """
+
+    def __init__(self, sources: Sources, X: Rows) -> None:
+        self._said = sources(X)
+        self._place = {_key(row): i for i, row in enumerate(X)}
+
+    def __call__(self, X: Rows) -> Floats:
         """See `Sources`."""
-        return [i for i, family in enumerate(self._families) if family == self._families[device]]
-
-    def _columns(self, X: Rows) -> Floats:
-        blocks = [block for block, _ in operator_columns(self._features, X)]
-        columns = [blocks[-1]]
-        if isinstance(self._features, CellFeatures):  # few enough edges for all pairs of them
-            edges, codes = len(self._features.cell.edges), len(self._features.cell.operations)
-            one_hot = blocks[1][:, : edges * codes].reshape(len(X), edges, codes)
-            pairs = [one_hot[:, a, :, None] * one_hot[:, b, None, :] for a in range(edges) for b in range(a)]
-            columns += [0.5 * pair.reshape(len(X), -1) for pair in pairs]
-        return np.concatenate(columns, axis=1)
+        return self._said[[self._place[key] for key in map(_key, X)]]
 
 
 class TableSources:
@@ -81,6 +98,6 @@ class TableSources:
         rows = np.asarray(X, dtype=np.int16)
         return np.stack([np.log(np.asarray(one.predict(rows).mean_ms)) for one in self._predictors], axis=1)
 
-    def alike(self, device: int) -> list[int]:
-        """See `Sources`."""
-        return [device]
+
+def _key(row: Rows) -> bytes:
+    return np.asarray(row, np.int64).tobytes()

@@ -18,7 +18,8 @@ from nas.progress import Progress
 from predictors.baselines import LinearTransfer, OperatorTransfer, ProxyTransfer
 from predictors.ceiling import COVERED
 from predictors.cell_features import CellFeatures
-from predictors.sources import LearntSources
+from predictors.encoding import Features
+from predictors.sources import LearntSources, RememberedSources, Sources
 from predictors.transfer import TransferPredictor
 
 Floats = NDArray[np.float64]
@@ -70,7 +71,6 @@ def bench_latency_transfer(
         raise JobError(f"--table: {len(good)} rows have all latencies; legal: at least {max(task.train, HELP_QUERY)}")
     if task.trim is not None and not 0 < task.trim <= 1:
         raise JobError(f"--trim: got {task.trim:g}; legal: above 0, up to 1")
-    names = [column.removeprefix("lat_ms_") for column in task.sources]
     features = table.features
     whole = features.cell.connected(table.codes) if isinstance(features, CellFeatures) else np.ones(len(known), bool)
     advance, done = progress.task("transfer", seeds * len(task.targets) * len(samples) * len(predictors)), 0
@@ -78,10 +78,12 @@ def bench_latency_transfer(
     for seed in range(seeds):
         order = good if task.trim else good[np.random.default_rng([seed, 0]).permutation(len(good))]
         train, rest = order[: task.train], order[task.train : HELP_QUERY] if task.trim else good
-        sources = LearntSources(table.features, table.codes[train], known[train], names)
+        if seed == 0 or not task.trim:  # HELP's are always the same
+            learnt = LearntSources(table.features, table.codes[train], known[train])
+            sources = RememberedSources(learnt, table.codes[order[:HELP_QUERY] if task.trim else good])
         measurable = train[whole[train]] if task.trim else good[whole[good]]
         for name in predictors:
-            predictor = TRANSFERS[name](sources, table, train, known)
+            predictor = TRANSFERS[name](sources, table.features, table.codes[train[:REFERENCE]])
             for count in samples:
                 rng = np.random.default_rng([seed, count, 1])
                 rows = measurable[rng.permutation(len(measurable))[: POOL if task.chosen else count]]
@@ -119,15 +121,10 @@ def scores(mean: Floats, std: Floats, true: Floats, whole: NDArray[np.bool_]) ->
     }
 
 
-def _shared(sources: LearntSources, table: Tabular, train: NDArray[np.int64], known: Floats) -> TransferPredictor:
-    reference = table.codes[train[:REFERENCE]]
-    return TransferPredictor(sources, table.features, reference, (table.codes[train], known[train]))
-
-
-# name -> a predictor of a new device, made of sources, the table, its rows learnt from and their latencies; ours first
-TRANSFERS: dict[str, Callable[[LearntSources, Tabular, NDArray[np.int64], Floats], Any]] = {
-    "shared": _shared,
-    "proxy": lambda sources, table, train, known: ProxyTransfer(sources),
-    "linear": lambda sources, table, train, known: LinearTransfer(sources, table.codes[train[:REFERENCE]]),
-    "operators": lambda sources, table, train, known: OperatorTransfer(table.features, table.codes[train[:REFERENCE]]),
+# name -> a predictor of a new device, made of sources, features and reference rows; ours first
+TRANSFERS: dict[str, Callable[[Sources, Features, NDArray[np.int64]], Any]] = {
+    "shared": TransferPredictor,
+    "proxy": lambda sources, features, reference: ProxyTransfer(sources),
+    "linear": lambda sources, features, reference: LinearTransfer(sources, reference),
+    "operators": lambda sources, features, reference: OperatorTransfer(features, reference),
 }

@@ -47,7 +47,7 @@ def test_every_accuracy_predictor_of_the_registry_learns(
 ) -> None:
     options = ["--table", str(table), "--operators", ",".join(GENES), "--target", "accuracy", "--train", "40,200"]
     found = rows(
-        capsys, "accuracy-predictor", *options, "--seeds", "2", "--test", "500", "--out", str(tmp_path / "rows.csv")
+        capsys, "accuracy-predictor", *options, "--seeds", "1", "--test", "300", "--out", str(tmp_path / "rows.csv")
     )
     assert {(row["predictor"], row["train"]) for row in found} == {
         (n, t) for n in ACCURACY_PREDICTORS for t in (40, 200)
