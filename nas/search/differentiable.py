@@ -27,7 +27,7 @@ from search_spaces.space import row_keys
 POLICIES = 8  # at most, where there are several objectives
 LEAST = 0.1  # weight that no objective of a trade-off goes below, before they are scaled to a sum of 1
 STEPS, ROWS, ROUNDS = 8, 2, 25  # of Adam a round; rows told that are worth a round; rounds after one tell, at most
-HOT, COLD = 0.3, 0.03  # entropy's weight in standard deviations of the loss, when the search begins and when it ends
+HOT, COLD = 1.0, 0.1  # entropy's weight when the search begins and when it ends, where effects are 1 on average
 EFFECTIVE = 0.5  # of the rows told, that importance weights must leave
 PRIOR = 2.0  # rows, without any effect, that every estimated effect is averaged with
 DRAWS, LIMIT_DRAWS = 8, 64  # of a policy, for the gradient of what is known, and for the expectation that is projected
@@ -44,7 +44,7 @@ class Differentiable(Searcher):
 
     The loss of a policy is a weighted sum of objectives, one trade-off each, spread evenly: what is asked by its rank among
     what was told (as normal scores), what is known as a logarithm in standard deviations, and the policy's entropy with a
-    weight that falls as the budget is spent. Its gradient by the probabilities of choices comes
+    weight that falls as the budget is spent, in units of what choices do. Its gradient by the probabilities of choices comes
 
     - for what is known, from draws of the policy with every choice put in its place;
     - for what is asked, from the rows told (the score function, REINFORCE with the mean as baseline);
@@ -116,7 +116,7 @@ class Differentiable(Searcher):
         temperature = HOT * (COLD / HOT) ** float(self.spent / self.problem.evaluations)
         scores = ndtri((np.apply_along_axis(rankdata, 0, self._asked) - 0.5) / len(self.X))
         for _ in range(rounds):
-            effects = self._asked_effects(scores) + self._known_effects()
+            effects = self._scaled(self._asked_effects(scores) + self._known_effects())
             for _ in range(STEPS):
                 self._policies.descend(effects, temperature)
             for name, limit in self.problem.limits.items():
@@ -145,6 +145,13 @@ class Differentiable(Searcher):
                 effects = self._gate_effects(weights, score, effects)
             total += self._ways[:, column, None, None] * effects
         return total
+
+    def _scaled(self, effects: Floats) -> Floats:
+        """Effects (P, G, V) with a root mean square of 1 over those of a policy that are not 0: the more genes a space has,
+        the less each one does, and a policy over many must not be the less certain of all."""
+        some = np.maximum((effects != 0).sum(axis=(1, 2)), 1)
+        scale = np.sqrt((effects**2).sum(axis=(1, 2)) / some)
+        return np.asarray(effects / np.where(scale > 0, scale, 1.0)[:, None, None])
 
     def _gate_effects(self, weights: Floats, score: Floats, otherwise: Floats) -> Floats:
         """The same from gates, in units of the score (n,); ``otherwise`` where no row told has a gate."""

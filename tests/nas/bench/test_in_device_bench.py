@@ -145,6 +145,8 @@ def test_timm_models_are_told_by_their_operators(tmp_path: Path, capsys: pytest.
 def test_every_predictor_is_timed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.bench.throughput.SECONDS", 1e-9)  # one round
     monkeypatch.setattr("predictors.learners.TREES", 4)  # fitting is not what is tested
+    monkeypatch.setattr("predictors.encoder_training.EPOCHS", 1)
+    monkeypatch.setattr("predictors.encoder_training.TUNE_STEPS", (2, 2))
     tables = [str(path.parent) for path in sorted(SHIPPED.glob("*/*/*/header.json"))[:2]]
     found = rows(capsys, "throughput", *tables, "--rows", "50", "--train", "10")
     assert {row["predictor"] for row in found if row["tells"] == "accuracy"} == set(ACCURACY_PREDICTORS)

@@ -43,8 +43,10 @@ def rows(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, obje
 
 
 def test_every_accuracy_predictor_of_the_registry_learns(
-    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("predictors.encoder_training.EPOCHS", 6)
+    monkeypatch.setattr("predictors.encoder_training.TUNE_STEPS", (60, 60))
     options = ["--table", str(table), "--operators", ",".join(GENES), "--target", "accuracy", "--train", "40,200"]
     found = rows(
         capsys, "accuracy-predictor", *options, "--seeds", "1", "--test", "300", "--out", str(tmp_path / "rows.csv")
