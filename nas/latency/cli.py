@@ -109,7 +109,7 @@ def profile(
 ) -> None:
     """Measure a latency table for a space on a device, and validate it on whole networks it was not fitted to."""
     from nas.errors import JobError
-    from nas.latency.query import ProfileRequest, mixers_without, profile_space, recheck
+    from nas.latency.profile_command import ProfileRequest, mixers_without, profile_space, recheck
     from search_spaces import get_space, make_space
 
     if check:
@@ -130,7 +130,7 @@ def profile(
     request = ProfileRequest(
         chosen, runtime, out, device, precision, threads, batch, mode, operators, fit, validate, error, minutes
     )
-    profile_space(request, dry_run, Console())
+    profile_space(request, dry_run, as_json, Console())
 
 
 @devices_app.callback(invoke_without_command=True)

@@ -1,10 +1,9 @@
-"""What people ask of latency tables without running a job: predictions, a new table, whether an old one is still true."""
+"""What people ask of latency tables without running a job: how fast architectures are."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hardware.hosts import LOCAL, open_host
 from hardware.table import LatencyTable
 from nas.errors import JobError
 from nas.latency.calibration import Calibration, calibrated_rows, is_calibration
 from predictors import LatencyPredictor
 from search_spaces import Architecture, SearchSpace, cost
-from search_spaces.operators import get_operator
 
 
 def read_architectures(path: Path) -> list[Architecture]:
@@ -137,117 +134,3 @@ def print_latency(rows: Sequence[Mapping[str, Any]], as_json: bool, console: Con
         ]
         table.add_row(*cells, f"{row['macs'] / 1e6:.2f} M")
     console.print(table)
-
-
-def mixers_without(space: SearchSpace, names: Sequence[str]) -> list[str]:
-    """The mixers of a space but for some.
-
-    Raises:
-        JobError: one is none of its mixers, or none is left.
-    """
-    mixers = [n for n in dict.fromkeys(spec.name for spec in space.specs()) if get_operator(n).role == "mixer"]
-    for name in names:
-        if name not in mixers:
-            raise JobError(f"--without: got {name!r}; legal: the mixers of {space.name}: {', '.join(mixers)}")
-    left = [name for name in mixers if name not in names]
-    if not left:
-        raise JobError(f"--without: leaves no mixer; legal: fewer than all of {', '.join(mixers)}")
-    return left
-
-
-STOPPED = {
-    "error": "the error goal is met",
-    "probes": "as many as were allowed",
-    "space": "the whole space",
-    "minutes": "more would not be done in time",
-}
-
-
-@dataclass(frozen=True)
-class ProfileRequest:
-    """What `nas profile` was asked for; see its options."""
-
-    space: SearchSpace
-    runtime: str
-    out: Path
-    device: str = LOCAL
-    precision: str = "fp32"
-    threads: int = 1
-    batch: int = 1
-    mode: str = "forward"
-    operators: int = 260
-    fit: int = 40
-    validate: int = 50
-    error: float = 0.02
-    minutes: float = 15.0
-
-
-def profile_space(request: ProfileRequest, dry_run: bool, console: Console) -> None:
-    """Measures and saves a latency table; see `nas profile`.
-
-    Raises:
-        JobError: an argument is illegal; HardwareError: the device or runtime cannot be used, or refuses an operator.
-    """
-    from nas.latency.plan import plan_profile
-    from nas.latency.profile import measure_table
-    from nas.latency.rig import MODES
-    from nas.latency.source import TableSource
-    from nas.progress import Terminal
-
-    space, out = request.space, request.out
-    if request.mode not in MODES:
-        raise JobError(f"--mode: got {request.mode!r}; legal: {', '.join(MODES)}")
-    if out.exists() and not (out / "header.json").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise JobError(f"--out: {out} exists and is no latency table; legal: a new folder, or a table to replace")
-    with Terminal(console) as progress, open_host(request.device, progress.say) as host:
-        host.runtime(request.runtime, request.precision, request.threads).require()
-        plan = plan_profile(space, request.operators, request.fit, request.validate)
-        if dry_run:
-            progress.say(
-                f"{space.name}: up to {plan.most} of {len(space.specs())} operator specs and {len(plan.fit)} + "
-                f"{len(plan.validate)} whole networks on {host.name}: {request.runtime}, {request.precision}, "
-                f"{request.threads} thread(s)"
-            )
-            return
-        table = measure_table(
-            space,
-            request.runtime,
-            plan,
-            progress,
-            host=host,
-            precision=request.precision,
-            threads=request.threads,
-            batch=request.batch,
-            mode=request.mode,
-            workers=2,
-            goal=request.error,
-            minutes=request.minutes,
-        )
-    table.save(out)
-    console.print(f"{request.runtime} on {table.device.name}: {TableSource(table).text()}", highlight=False)
-    console.print(f"{len(table.operators)} operators: {STOPPED[table.header['probing']['stopped']]}", highlight=False)
-    for warning in table.header["conditions"].get("warnings", []):
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
-    console.print(f"table: {out}", soft_wrap=True, highlight=False)
-
-
-def recheck(path: Path, device: str, as_json: bool, console: Console) -> bool:
-    """Measures a few operators of a table again, keeps the verdict in its header and prints it. True unless it is stale."""
-    from nas.latency.recheck import check_table, checked
-    from nas.progress import Terminal
-
-    table = LatencyTable.load(path)
-    with Terminal(Console(stderr=True)) as progress, open_host(device, progress.say) as host:
-        check, frame = check_table(table, host, progress)
-    checked(table, check).save(path)
-    if as_json:
-        print(json.dumps({**asdict(check), "measured": frame.to_dict("records")}, indent=2))
-        return check.verdict != "stale"
-    console.print(
-        f"{check.verdict}: {check.sentinels} operators take {np.expm1(check.drift):+.1%} of the time they took "
-        f"(median; spread {check.spread:.1%})",
-        highlight=False,
-    )
-    for line in (*check.changed, *check.warnings):
-        console.print(line, highlight=False)
-    return check.verdict != "stale"
