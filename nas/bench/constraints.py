@@ -15,8 +15,8 @@ from nas.errors import InfeasibleError, JobError
 from nas.latency.known import given_tables
 from nas.progress import Progress
 from nas.search import Problem
-from nas.search.base import Scores
 from nas.search.candidates import check_limits
+from nas.search.problem import Scores
 from predictors import LatencyPredictor, minimise
 from search_spaces import SearchSpace, cost
 

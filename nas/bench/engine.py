@@ -11,8 +11,8 @@ import numpy as np
 from nas.bench.outside_searchers import OUTSIDE
 from nas.errors import JobError
 from nas.search import Problem
-from nas.search.base import Floats, Rows
 from nas.search.nsga2 import evolve
+from nas.search.problem import Floats, Rows
 from search_spaces import OperatorSpec, SearchSpace
 from search_spaces.space import Choice, Slot
 

@@ -16,9 +16,9 @@ from nas.report.step import measure_networks, score_on_test
 from nas.resources import ALONE, Resources
 from nas.run import RunDirectory
 from nas.search import get_searcher, pareto
-from nas.search.base import Rows
 from nas.search.candidates import spread
 from nas.search.driver import SearchResult, run_search
+from nas.search.problem import Rows
 from nas.session import Session
 
 

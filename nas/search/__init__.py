@@ -1,7 +1,7 @@
 """Search: ask/tell searchers, Pareto tools, feasible sampling and controls."""
 
 from nas.search.assembly import Assembly
-from nas.search.base import Problem, Searcher, get_searcher, register, searcher_names
+from nas.search.base import Searcher, get_searcher, register, searcher_names
 from nas.search.candidates import check_feasible
 from nas.search.controls import control_names, control_searcher, control_spaces
 from nas.search.differentiable import Differentiable
@@ -12,6 +12,7 @@ from nas.search.local_search import LocalSearch
 from nas.search.nsga2 import NSGA2
 from nas.search.nsga3 import NSGA3
 from nas.search.predictor_nsga2 import PredictorNSGA2
+from nas.search.problem import Problem
 from nas.search.random_search import RandomSearch
 from nas.search.slimming import Slimming
 from nas.search.zero_cost import ZeroCost

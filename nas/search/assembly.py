@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.search import pareto
-from nas.search.base import Floats, Problem, Rows, Scores, register
+from nas.search.base import register
 from nas.search.candidates import admit
 from nas.search.learnt import LearntSearcher
 from nas.search.places import EXACT, Places, Tables
+from nas.search.problem import Floats, Problem, Rows, Scores
 from nas.search.programme import Limit, Programme, assemble
 from search_spaces.space import GENE, row_keys
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import InfeasibleError
-from nas.search.base import Problem, Rows, Scores
+from nas.search.problem import Problem, Rows, Scores
 from predictors.minimum import minimise
 from search_spaces.space import SearchSpace, row_keys
 

@@ -10,7 +10,8 @@ from itertools import accumulate
 import numpy as np
 
 from nas.errors import JobError
-from nas.search.base import Floats, Problem, Rows, Searcher, get_searcher
+from nas.search.base import Searcher, get_searcher
+from nas.search.problem import Floats, Problem, Rows
 
 SYNTAX = "searchers joined by +, each with its share of the evaluations after a colon, which sum to 1, or none with one"
 Stage = tuple[str, Fraction]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nas.search.base import Problem, Rows
 from nas.search.candidates import admit, fresh, repair
+from nas.search.problem import Problem, Rows
 from search_spaces.space import GENE, SearchSpace
 
 TIMES = 2  # how often a design covers every value of the gene that has most of them

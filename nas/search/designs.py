@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nas.metric import Metric
-from nas.search.base import Rows, Scores
+from nas.search.problem import Rows, Scores
 from predictors.latency import LatencyModel
 from search_spaces import SearchSpace
 from search_spaces.spaces.projection import project

@@ -15,11 +15,12 @@ from functools import cached_property, partial
 import numpy as np
 from scipy.special import logsumexp, ndtri
 
-from nas.search.base import Floats, Problem, Rows, Searcher, register
+from nas.search.base import Searcher, register
 from nas.search.candidates import admit, fresh, repair
 from nas.search.cover import first_sample
 from nas.search.nsga3 import directions
 from nas.search.policies import Expectation, Policies
+from nas.search.problem import Floats, Problem, Rows
 from nas.search.projection import project
 from predictors.threads import one_thread
 from search_spaces.space import row_keys

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nas.errors import JobError
 from nas.search import pareto
-from nas.search.base import Evaluate, Floats, Problem, Rows, Scores, Searcher, get_searcher
+from nas.search.base import Searcher, get_searcher
 from nas.search.candidates import check_limits
+from nas.search.problem import Evaluate, Floats, Problem, Rows, Scores
 from search_spaces.space import SearchSpace
 
 
@@ -166,7 +167,7 @@ def search_together(
     """One search for a quality and every latency that the problem knows -> the name of each latency -> its result.
 
     The results hold the same architectures with the same qualities; ``evaluate`` is that of `run_search`. Where it has an
-    attribute ``gradient`` (see `nas.search.base.Gradient`), searchers that want gradients ask that.
+    attribute ``gradient`` (see `nas.search.problem.Gradient`), searchers that want gradients ask that.
     """
     gradient = getattr(evaluate, "gradient", problem.gradient)
     problem = replace(problem, shares=_takes_share(evaluate), gradient=gradient)

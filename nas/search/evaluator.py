@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import numpy as np
 
 from nas.run import RunDirectory
-from nas.search.base import Floats, Rows
 from nas.search.evaluation import Evaluation, Task
 from nas.search.inherited_gates import InheritedGates
+from nas.search.problem import Floats, Rows
 from nas.search.trials import Trials
 from nas.search.workers import Workers
 from search_spaces import Architecture

@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from nas.search import pareto
-from nas.search.base import Rows, Searcher, register
+from nas.search.base import Searcher, register
 from nas.search.candidates import fresh, take
+from nas.search.problem import Rows
 
 SAMPLE = 0.5  # share of the population that competes to be the parent
 TRIES = 20

@@ -10,9 +10,9 @@ import pandas as pd
 
 from nas.metric import ACCURACY, Metric
 from nas.search import pareto
-from nas.search.base import Floats
 from nas.search.candidates import spread
 from nas.search.driver import SearchResult
+from nas.search.problem import Floats
 from predictors.latency import LatencyModel
 from search_spaces import Architecture, SearchSpace, cost
 from search_spaces.decode import state_size

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from nas.search.base import Floats, Rows
+from nas.search.problem import Floats, Rows
 from nas.training.evaluate import answers
 from search_spaces import Architecture, Network, SearchSpace, Supernet
 from search_spaces.architecture import Node

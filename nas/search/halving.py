@@ -12,9 +12,10 @@ import numpy as np
 
 from nas.errors import JobError
 from nas.search import pareto
-from nas.search.base import Floats, Problem, Rows, Searcher, register
+from nas.search.base import Searcher, register
 from nas.search.candidates import fresh
 from nas.search.nsga2 import breed, survivors
+from nas.search.problem import Floats, Problem, Rows
 from nas.search.racing import PartError, beaten
 from search_spaces.space import row_keys
 

@@ -10,9 +10,9 @@ from math import ceil
 import numpy as np
 
 from nas.run import RunDirectory
-from nas.search.base import Floats, Rows
 from nas.search.evaluation import Evaluation
 from nas.search.gates import gates, relative_cost
+from nas.search.problem import Floats, Rows
 from nas.training.evaluate import first, one_thread
 
 GRADIENTS = "search/gradients.csv"

@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtri
 
-from nas.search.base import Floats, Problem, Rows, Searcher
+from nas.search.base import Searcher
 from nas.search.candidates import admit, fresh
 from nas.search.cover import first_sample
+from nas.search.problem import Floats, Problem, Rows
 from predictors.importance import ImportanceModel
 from search_spaces.space import row_keys
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from nas.search import pareto
-from nas.search.base import Problem, Rows, Searcher, register
+from nas.search.base import Searcher, register
 from nas.search.candidates import admit, fresh
+from nas.search.problem import Problem, Rows
 from search_spaces.space import row_keys
 
 FIRST = 10  # random rows, of which the best is where it starts

@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from nas.errors import JobError
 from nas.job import DeviceSection, SearchSection
-from nas.search.base import Problem
+from nas.search.problem import Problem
 from predictors.latency import LatencyModel
 from search_spaces import SearchSpace
 

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.search import pareto
-from nas.search.base import Floats, Problem, Rows, Searcher, register
+from nas.search.base import Searcher, register
 from nas.search.candidates import admit, fresh, repair, take
+from nas.search.problem import Floats, Problem, Rows
 from search_spaces.space import SearchSpace, row_keys
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.search import pareto
-from nas.search.base import Floats, register
+from nas.search.base import register
 from nas.search.nsga2 import NSGA2
+from nas.search.problem import Floats
 
 
 @lru_cache

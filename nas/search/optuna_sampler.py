@@ -21,7 +21,7 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.search.base import Rows
+from nas.search.problem import Rows
 from nas.search.proposal import MOST_VALUES, Proposer, check, plain_space, row_of_values
 from search_spaces import Architecture, SearchSpace
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import JobError
-from nas.search.base import Floats, Rows, Scores
+from nas.search.problem import Floats, Rows, Scores
 from search_spaces.space import GENE, SearchSpace
 
 ALONE = 2000  # tuples of its own genes that a place may have; a group with more is cut at the gene of most operators

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.search.base import Floats, Rows, Scores
+from nas.search.problem import Floats, Rows, Scores
 from search_spaces.space import GENE, SearchSpace
 
 RATE = 0.1  # of Adam, in logits a step

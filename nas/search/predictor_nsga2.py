@@ -14,9 +14,10 @@ import numpy as np
 
 from nas.search import pareto
 from nas.search.acquisition import choose_batch
-from nas.search.base import Floats, Problem, Rows, Searcher, register
+from nas.search.base import Searcher, register
 from nas.search.candidates import admit, fresh, spread
 from nas.search.nsga2 import breed, evolve, survivors
+from nas.search.problem import Floats, Problem, Rows
 from predictors import AccuracyPredictor
 from predictors.process import Kernel, ProcessPredictor
 from search_spaces.space import row_keys

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, hstack
 
 from nas.errors import InfeasibleError, JobError
-from nas.search.base import Floats, Rows, Scores
 from nas.search.places import EXACT, Places, Tables
+from nas.search.problem import Floats, Rows, Scores
 from search_spaces.space import GENE, SearchSpace
 
 NODES = 20_000  # of branch and bound: a limit that is the same on every machine, unlike seconds

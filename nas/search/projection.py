@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.search.base import Floats
 from nas.search.policies import Expectation, softmax
+from nas.search.problem import Floats
 
 ROUNDS = 20  # linearisations
 HALVINGS = 50

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from nas.errors import JobError
-from nas.search.base import Floats, Problem, Rows, get_searcher, searcher_names
+from nas.search.base import get_searcher, searcher_names
+from nas.search.problem import Floats, Problem, Rows
 from predictors import Features, features_of
 from predictors.code_features import CodeFeatures
 from search_spaces import SearchSpace

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from nas.search.base import Floats
+from nas.search.problem import Floats
 
 
 @dataclass(frozen=True)

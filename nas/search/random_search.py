@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from nas.search.base import Rows, Searcher, register
+from nas.search.base import Searcher, register
 from nas.search.candidates import fresh
+from nas.search.problem import Rows
 
 
 @register

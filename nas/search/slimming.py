@@ -11,9 +11,10 @@ import numpy as np
 
 from nas.errors import JobError
 from nas.search import pareto
-from nas.search.base import Floats, Problem, Rows, Scores, register
+from nas.search.base import register
 from nas.search.candidates import admit, spread
 from nas.search.learnt import LearntSearcher
+from nas.search.problem import Floats, Problem, Rows, Scores
 
 STARTS = 4  # architectures that are slimmed: the largest one, and those grown from the best told
 STEPS = 2000  # of one path, more than any space has

@@ -13,12 +13,12 @@ from nas.errors import InfeasibleError
 from nas.job import DeviceSection, SearchSection
 from nas.metric import ACCURACY, Metric
 from nas.progress import Progress
-from nas.search.base import Problem, Rows, Scores
 from nas.search.candidates import check_limits
 from nas.search.controls import control_searcher, control_spaces
 from nas.search.designs import start_rows
 from nas.search.driver import SearchResult, search_together
 from nas.search.noise import resolutions
+from nas.search.problem import Problem, Rows, Scores
 from predictors.latency import LatencyModel
 from search_spaces import SearchSpace
 

@@ -28,8 +28,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.errors import JobError
 from nas.metric import Metric
 from nas.run import RunDirectory
-from nas.search.base import Scores
 from nas.search.optuna_sampler import row_of
+from nas.search.problem import Scores
 from nas.training.supernet import WEIGHTS
 from search_spaces import Architecture, SearchSpace
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from nas.errors import JobError
 from nas.search import pareto
-from nas.search.base import Problem, Rows, Searcher, register
+from nas.search.base import Searcher, register
 from nas.search.candidates import admit, fresh
+from nas.search.problem import Problem, Rows
 from search_spaces import cost
 from search_spaces.space import Additive, SearchSpace, row_keys
 

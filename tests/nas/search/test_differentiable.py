@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from nas.search import Problem, Searcher, drive, get_searcher, run_search
-from nas.search.base import Floats, Rows
 from nas.search.differentiable import GRADIENTS, Differentiable
 from nas.search.driver import search_together
+from nas.search.problem import Floats, Rows
 from search_spaces.space import Choice, SearchSpace, row_keys
 
 from .conftest import Known, problem_of

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from nas.job_file import parse_job
 from nas.progress import Silent
 from nas.run import RunDirectory
-from nas.search.base import Problem
 from nas.search.driver import search_together
 from nas.search.evaluator import InheritedQuality
 from nas.search.gates import _batch_statistics, alternatives, gates, relative_cost, segments
 from nas.search.inherited_gates import GRADIENTS, InheritedGates
+from nas.search.problem import Problem
 from nas.search.workers import Here
 from nas.session import Session
 from search_spaces import SearchSpace, Supernet
