@@ -49,7 +49,7 @@ class TransferPredictor:
         self._shares = OperatorShares(features, reference, known)
         counts = len(self._places(reference[:1]))  # the block after those of places
         self._ways = ways(counts + 2, known.shape[1], near=counts)
-        self._usual = Way(1.0, 0.1, 0.1, counts - 1)  # by place: so that no operator is seen at one place only
+        self._usual = Way(1.0, 0.1, 0.1, counts - 1)  # to choose by
         self._fitted: list[tuple[float, Way, float, Floats, Floats]] = []
         self._doubt = 1.0
 
