@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import cached_property, partial
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtri
 
 from nas.search.base import Searcher, register
@@ -28,9 +29,10 @@ from search_spaces.space import row_keys
 POLICIES = 8  # at most, where there are several objectives
 LEAST = 0.1  # weight that no objective of a trade-off goes below, before they are scaled to a sum of 1
 STEPS, ROWS, ROUNDS = 8, 2, 25  # of Adam a round; rows told that are worth a round; rounds after one tell, at most
-HOT, COLD = 1.0, 0.1  # entropy's weight when the search begins and when it ends, where effects are 1 on average
+HOT, COLD = 0.3, 0.03  # entropy's weight in standard deviations of the loss, when the search begins and when it ends
 EFFECTIVE = 0.5  # of the rows told, that importance weights must leave
-PRIOR = 2.0  # rows, without any effect, that every estimated effect is averaged with
+PRIOR = 2.0  # rows, without any effect, that every effect estimated from rows is averaged with
+GATED = 20.0  # rows, with the effect that gates say, that it is averaged with instead where there are gates
 DRAWS, LIMIT_DRAWS = 8, 64  # of a policy, for the gradient of what is known, and for the expectation that is projected
 TRIES = 64  # rows drawn from a policy, of which the new ones are asked for
 HEATS = (1.0, 2.0, 4.0)  # by which policies that have nothing new are made less certain
@@ -45,12 +47,13 @@ class Differentiable(Searcher):
 
     The loss of a policy is a weighted sum of objectives, one trade-off each, spread evenly: what is asked by its rank among
     what was told (as normal scores), what is known as a logarithm in standard deviations, and the policy's entropy with a
-    weight that falls as the budget is spent, in units of what choices do. Its gradient by the probabilities of choices comes
+    weight that falls as the budget is spent. Its gradient by the probabilities of choices comes
 
     - for what is known, from draws of the policy with every choice put in its place;
     - for what is asked, from the rows told (the score function, REINFORCE with the mean as baseline);
-    - for the first asked objective, where the problem has a ``gradient``, from the gates of rows told, for the choices that
-      have gates. A third of the budget pays for them.
+    - for the first asked objective, where the problem has a ``gradient``, from the gates of rows told as well, for the choices
+      that have gates: to first order they say what a choice does here, without the noise of all the others. A third of the
+      budget pays for them.
 
     Policies whose expected known objective is over a limit are projected onto it.
     """
@@ -117,7 +120,7 @@ class Differentiable(Searcher):
         temperature = HOT * (COLD / HOT) ** float(self.spent / self.problem.evaluations)
         scores = ndtri((np.apply_along_axis(rankdata, 0, self._asked) - 0.5) / len(self.X))
         for _ in range(rounds):
-            effects = self._scaled(self._asked_effects(scores) + self._known_effects())
+            effects = self._asked_effects(scores) + self._known_effects()
             for _ in range(STEPS):
                 self._policies.descend(effects, temperature)
             for name, limit in self.problem.limits.items():
@@ -141,21 +144,15 @@ class Differentiable(Searcher):
         for column, score in enumerate(scores.T):
             baseline = (weights @ score) / weights.sum(axis=1)
             advantage = weights * (score - baseline[:, None])
-            effects = ((advantage @ has) / (counts + PRIOR)).reshape(total.shape)
+            effects = (advantage @ has) / (counts + PRIOR)
             if column == 0 and self._gates:
-                effects = self._gate_effects(weights, score, effects)
-            total += self._ways[:, column, None, None] * effects
+                said, gated = self._gate_effects(weights, score)
+                effects = np.where(gated, (advantage @ has + GATED * said) / (counts + GATED), effects)
+            total += self._ways[:, column, None, None] * effects.reshape(total.shape)
         return total
 
-    def _scaled(self, effects: Floats) -> Floats:
-        """Effects (P, G, V) with a root mean square of 1 over those of a policy that are not 0: the more genes a space has,
-        the less each one does, and a policy over many must not be the less certain of all."""
-        some = np.maximum((effects != 0).sum(axis=(1, 2)), 1)
-        scale = np.sqrt((effects**2).sum(axis=(1, 2)) / some)
-        return np.asarray(effects / np.where(scale > 0, scale, 1.0)[:, None, None])
-
-    def _gate_effects(self, weights: Floats, score: Floats, otherwise: Floats) -> Floats:
-        """The same from gates, in units of the score (n,); ``otherwise`` where no row told has a gate."""
+    def _gate_effects(self, weights: Floats, score: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+        """(P, G V) effects by gates, in units of the score (n,), and where there are any."""
         found = [(i, self._gates[key]) for i, key in enumerate(row_keys(self.X)) if key in self._gates]
         places = np.array([i for i, _ in found])
         losses = np.array([loss for _, (loss, _) in found])
@@ -165,8 +162,7 @@ class Differentiable(Searcher):
         slope = max(float(np.cov(losses, score[places], bias=True)[0, 1]), 0.0) / spread**2 if spread > 0 else 0.0
         steps = np.clip(slope * np.nan_to_num(gates), -STEEPEST, STEEPEST)
         counts = weights[:, places] @ np.isfinite(gates)
-        effects = (weights[:, places] @ steps) / np.maximum(counts, 1e-12)
-        return np.where(counts.reshape(otherwise.shape) > 0, effects.reshape(otherwise.shape), otherwise)
+        return (weights[:, places] @ steps) / np.maximum(counts, 1e-12), counts > 0
 
     def _weights(self) -> Floats:
         """(P, n) importance of the rows told for each policy: the ratio of its probability of a row and the one with which it
