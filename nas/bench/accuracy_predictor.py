@@ -42,17 +42,12 @@ def bench_accuracy_predictors(
         if name not in ACCURACY_PREDICTORS:
             raise JobError(f"--predictors: got {name!r}; legal: {', '.join(ACCURACY_PREDICTORS)}")
     scores = {target: table.values(target, "--target") for target in targets}
-    for target, values in scores.items():
-        rows = int(np.isfinite(values).sum())
-        if max(train) + 10 > rows:
-            raise JobError(f"--train: got {max(train)}; legal: at most {rows - 10}, for {target!r} has {rows} rows")
+    usable = {target: usable_rows(values, target, train) for target, values in scores.items()}
     advance, done = progress.task("fit and predict", len(targets) * len(train) * seeds * len(predictors)), 0
     found = []
     for target, values in scores.items():
-        known = np.flatnonzero(np.isfinite(values))
         for seed in range(seeds):
-            order = known[np.random.default_rng([seed, 0]).permutation(len(known))]
-            held = order[max(train) :][:test]
+            order, held = drawn(usable[target], seed, train, test)
             for count in train:
                 for name in predictors:
                     predictor = ACCURACY_PREDICTORS[name](table.features, seed)
@@ -67,6 +62,24 @@ def bench_accuracy_predictors(
                     done += 1
                     advance(done)
     return summary(pd.DataFrame(found), ["predictor", "target", "train"])
+
+
+def usable_rows(values: Floats, target: str, train: Sequence[int]) -> NDArray[np.int64]:
+    """Which rows have a value. JobError where they are too few for the largest number to learn from and 10 to judge."""
+    usable = np.flatnonzero(np.isfinite(values))
+    rows = len(usable)
+    if max(train) + 10 > rows:
+        raise JobError(f"--train: got {max(train)}; legal: at most {rows - 10}, for {target!r} has {rows} rows")
+    return usable
+
+
+def drawn(
+    usable: NDArray[np.int64], seed: int, train: Sequence[int], test: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows in the order of a seed, of which the first are learnt from; and up to ``test`` to judge, the same for every
+    number of ``train``."""
+    order = usable[np.random.default_rng([seed, 0]).permutation(len(usable))]
+    return order, order[max(train) :][:test]
 
 
 def judged(mean: Floats, std: Floats, true: Floats) -> dict[str, float]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nas.bench.accuracy_predictor import judged, summary
+from nas.bench.accuracy_predictor import drawn, judged, summary, usable_rows
 from nas.bench.tabular import Tabular
 from nas.errors import JobError
 from nas.progress import Progress
@@ -41,16 +41,11 @@ def bench_known_scores(
         if name not in ENCODERS:
             raise JobError(f"--predictors: got {name!r}; legal with --known: {', '.join(ENCODERS)}")
     values = table.values(target, "--target")
-    usable = np.flatnonzero(np.isfinite(values))
-    if max(train) + 10 > len(usable):
-        raise JobError(
-            f"--train: got {max(train)}; legal: at most {len(usable) - 10}, for {target!r} has {len(usable)}"
-        )
+    usable = usable_rows(values, target, train)
     advance, done = progress.task("fit and predict", 2 * len(train) * seeds * len(predictors)), 0
     found = []
     for seed in range(seeds):
-        order = usable[np.random.default_rng([seed, 0]).permutation(len(usable))]
-        held = order[max(train) :][:test]
+        order, held = drawn(usable, seed, train, test)
         away = {row.tobytes() for row in table.codes[held]}
         tasks = [(table.features, *_drawn(*each, away, seed)) for each in known.values()]
         encoder = known_encoder(tasks)
