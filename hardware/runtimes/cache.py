@@ -21,7 +21,7 @@ from platformdirs import user_cache_path
 from hardware.files import write_atomically
 
 if TYPE_CHECKING:
-    from hardware.runtimes.base import Item
+    from torch import Tensor, nn
 
 VARIABLE = "NAS_CACHE"  # another folder than the user's own for caches
 
@@ -38,9 +38,8 @@ class ConversionCache:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder or cache_folder() / "conversions"
 
-    def key(self, item: Item, runtime: Mapping[str, Any]) -> str:
-        """The file name of a (key, module, inputs) item converted by the runtime of that `Runtime.describe`."""
-        _, module, inputs = item
+    def key(self, module: nn.Module, inputs: tuple[Tensor, ...], runtime: Mapping[str, Any]) -> str:
+        """The file name of a module converted for these inputs by the runtime of that `Runtime.describe`."""
         wanted = {name: runtime[name] for name in ("runtime", "precision", "versions", "options")}
         tensors = [(name, tuple(t.shape), str(t.dtype)) for name, t in module.state_dict(keep_vars=True).items()]
         shapes = [(tuple(x.shape), str(x.dtype)) for x in inputs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, ClassVar
@@ -49,10 +49,8 @@ class ConvertingRuntime(Runtime):
 
     def availability(self) -> tuple[bool, str]:
         """(True, version), or the pip command that installs what is missing."""
-        missing = [name for name in (*self.packages, "torch") if _version(name) is None]
-        if missing:
-            return False, f"{', '.join(missing)} not installed; pip install {' '.join(missing)}"
-        return True, str(_version(self.packages[0]))
+        problem = packages_problem(self.packages)
+        return (True, str(_version(self.packages[0]))) if problem is None else (False, problem)
 
     def versions(self) -> dict[str, str]:
         """The runtime, and the converter's packages, which shape the model."""
@@ -94,7 +92,7 @@ class ConvertingRuntime(Runtime):
     ) -> Iterator[tuple[str, bytes | HardwareError]]:
         """Yield (key, model, or why there is none) for (key, module, inputs) items: those of the cache first."""
         described = self.describe()
-        keys = {item[0]: cache.key(item, described) for item in items} if cache is not None else {}
+        keys = {key: cache.key(module, inputs, described) for key, module, inputs in items} if cache is not None else {}
         left = []
         for item in items:
             model = cache.get(keys[item[0]]) if cache is not None else None
@@ -146,6 +144,18 @@ def convert_many(
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield from future.result()
+
+
+def packages_problem(packages: Sequence[str]) -> str | None:
+    """Which of these and torch are not installed, and the pip command for it; None where all are."""
+    missing = [name for name in (*packages, "torch") if _version(name) is None]
+    return f"{', '.join(missing)} not installed; pip install {' '.join(missing)}" if missing else None
+
+
+def require_packages(runtime: str, packages: Sequence[str]) -> None:
+    """Raise HardwareError with the reason where the runtime of that name lacks one of these."""
+    if problem := packages_problem(packages):
+        raise HardwareError(f"runtime {runtime!r} is not available: {problem}")
 
 
 def check_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> object:

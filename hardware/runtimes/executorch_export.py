@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
 from hardware.runtimes.base import deployed
-from hardware.runtimes.conversion import check_module, first_line
-from hardware.runtimes.executorch import ExecuTorchRuntime, bindings
+from hardware.runtimes.conversion import check_module, first_line, require_packages
+from hardware.runtimes.executorch_program import NOISY, PACKAGES, bindings
 from hardware.runtimes.executorch_quantize import quantize_for_xnnpack
 from hardware.runtimes.quiet import quiet
 from hardware.timing import no_garbage_collection
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-NOISY = ("torch.utils._pytree", "torch.fx.experimental.symbolic_shapes", "torchao", "executorch")
 
 
 def export_executorch(module: nn.Module, inputs: tuple[Tensor, ...], precision: str = "fp32") -> bytes:
@@ -36,7 +34,7 @@ def export_executorch(module: nn.Module, inputs: tuple[Tensor, ...], precision: 
     """
     import torch
 
-    ExecuTorchRuntime().require()
+    require_packages("executorch", PACKAGES)
     name = type(module).__name__
     given = tuple(x.detach().clone(memory_format=torch.contiguous_format) for x in inputs)
     module = deployed(module)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
 from hardware.runtimes.base import KernelTime
-from hardware.runtimes.executorch import bindings, threads_of_pool
-from hardware.runtimes.executorch_export import NOISY
+from hardware.runtimes.executorch_program import NOISY, bindings, threads_of_pool
 from hardware.runtimes.quiet import quiet, silent_stderr
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hardware.errors import HardwareError
 from hardware.runtimes.base import Item, Runner
 from hardware.runtimes.conversion import Converted, ConvertingRuntime
-from hardware.runtimes.quiet import silent_stderr
+from hardware.runtimes.litert_model import load_litert
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -58,11 +58,5 @@ class LiteRtRuntime(ConvertingRuntime):
         return convert_litert(items, self.precision)
 
     def load(self, model: bytes, inputs: tuple[Tensor, ...]) -> Runner:
-        """See `ConvertingRuntime.load`; the output is a NumPy array of its own, integers as int32."""
-        from hardware.python_agent.engines import RefusedModel, litert_call
-
-        try:
-            with silent_stderr():
-                return litert_call(model, [tensor.detach().cpu().numpy() for tensor in inputs], self.threads)
-        except RefusedModel as error:
-            raise HardwareError(str(error)) from error
+        """See `ConvertingRuntime.load` and `load_litert`."""
+        return load_litert(model, inputs, self.threads)

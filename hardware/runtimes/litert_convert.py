@@ -18,8 +18,8 @@ from hardware.runtimes import litert_script
 from hardware.runtimes.base import Item, deployed
 from hardware.runtimes.conversion import Converted, check_module, first_line
 from hardware.runtimes.fidelity import check_outputs
-from hardware.runtimes.litert import LiteRtRuntime
 from hardware.runtimes.litert_environment import converter_python
+from hardware.runtimes.litert_model import load_litert
 from hardware.runtimes.quiet import quiet
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _checked(
 ) -> bytes | HardwareError:
     model = program.with_suffix(".tflite").read_bytes()
     try:
-        check_outputs(type(module).__name__, "LiteRT", expected, LiteRtRuntime().load(model, inputs)())
+        check_outputs(type(module).__name__, "LiteRT", expected, load_litert(model, inputs)())
     except HardwareError as error:
         return error
     return model if precision == "fp32" else program.with_suffix(f".{precision}").read_bytes()

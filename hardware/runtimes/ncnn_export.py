@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from hardware.errors import HardwareError
 from hardware.runtimes.base import deployed
-from hardware.runtimes.conversion import check_module, first_line
+from hardware.runtimes.conversion import check_module, first_line, require_packages
 from hardware.runtimes.fidelity import check_outputs
-from hardware.runtimes.ncnn import PARTS, NcnnRuntime, pack
+from hardware.runtimes.ncnn_model import PACKAGES, PARTS, load_ncnn, pack
 from hardware.runtimes.quiet import quiet
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def export_ncnn(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     """
     import torch
 
-    NcnnRuntime().require()
+    require_packages("ncnn", PACKAGES)
     name = type(module).__name__
     module = deployed(module)
     given = tuple(x.detach().clone(memory_format=torch.contiguous_format) for x in inputs)
@@ -61,7 +61,7 @@ def export_ncnn(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
         raise HardwareError(f"{name} cannot run in ncnn: no layer for {', '.join(missing)}{reason}")
     model = pack({**parts, PARTS[2]: json.dumps(tensors).encode()})
     try:
-        output = NcnnRuntime().load(model, given)()
+        output = load_ncnn(model, given)()
     except HardwareError as error:
         raise HardwareError(f"{name} cannot run in ncnn: {_lost_axis(layers) or error}") from error
     check_outputs(name, "ncnn", found, output)

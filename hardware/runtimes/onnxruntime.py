@@ -27,7 +27,8 @@ class OnnxRuntime(OnnxConvertingRuntime):
 
     def options(self) -> dict[str, Any]:
         """Session options that decide the latency."""
-        return {"graph_optimization": "all", "execution": "sequential", "io_binding": True, "spin_after_run": False}
+        fixed = {"graph_optimization": "all", "execution": "sequential", "io_binding": True, "spin_after_run": False}
+        return {**fixed, "weight_bits": 7} if self.precision == "int8" else fixed
 
     def finish(self, model: bytes, inputs: tuple[Tensor, ...]) -> bytes:
         """The ONNX model itself; in int8, see `quantize_onnx`."""

@@ -144,6 +144,8 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
         ax.set_xticks(counts, [str(count) for count in counts])
         ax.set_yticks(TICKS, [str(tick) for tick in TICKS])
         ax.minorticks_off()
-    axes[-1].legend(fontsize=7)
+    for ax in axes[len(targets) :]:
+        ax.set_axis_off()
+    axes[-1].legend(*axes[0].get_legend_handles_labels(), fontsize=8)  # in the panel that is left over, if one is
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)

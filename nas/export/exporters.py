@@ -41,8 +41,8 @@ def to_executorch(module: nn.Module, example: tuple[Tensor, ...], path: Path) ->
     Raises:
         HardwareError: ExecuTorch is not installed, or the module cannot be converted.
     """
-    from hardware.runtimes.executorch import ExecuTorchProgram
     from hardware.runtimes.executorch_export import export_executorch
+    from hardware.runtimes.executorch_program import ExecuTorchProgram
 
     model = export_executorch(module, example)
     program = ExecuTorchProgram(model)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from hardware import HardwareError, get_runtime
 from hardware.runtimes import Delegation, delegation, export_executorch
 from hardware.runtimes import conversion as conversion_module
-from hardware.runtimes.executorch import ExecuTorchProgram, ExecuTorchRuntime
+from hardware.runtimes.executorch import ExecuTorchRuntime
+from hardware.runtimes.executorch_program import ExecuTorchProgram
 from hardware.runtimes.quiet import silent_stderr
 from search_spaces import build_network, get_space
 from tests.hardware.modules import DecodeStep, DependsOnData, image
@@ -87,7 +88,7 @@ def test_an_output_outlives_its_program_and_the_next_call() -> None:
 
 SWITCH_THREADS = """
 import sys, torch
-from hardware.runtimes.executorch import ExecuTorchProgram
+from hardware.runtimes.executorch_program import ExecuTorchProgram
 model = open(sys.argv[1], "rb").read()
 programs = [ExecuTorchProgram(model, threads) for threads in (1, 2, 3, 1)]
 x = torch.linspace(-1, 1, 108).reshape(1, 3, 6, 6)

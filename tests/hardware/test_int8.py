@@ -76,6 +76,22 @@ def test_a_quantised_module_is_smaller_and_a_little_wrong(name: str, capfd: pyte
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
+def test_large_products_are_not_cut_off(name: str) -> None:
+    """CPUs without VNNI add two products of 8 bits in 16: weights of eight bits overflow where all are large."""
+    module = nn.Sequential(nn.Conv2d(64, 16, 1, bias=False), nn.Conv2d(16, 8, 1))
+    torch.manual_seed(1)
+    with torch.no_grad():
+        signs = torch.sign(torch.randn(16, 1, 1, 1))
+        module[0].weight.copy_(signs.expand(16, 64, 1, 1) * 0.25)  # type: ignore[operator]
+    x = torch.full((1, 64, 4, 4), 3.0) - 0.1 * torch.rand(1, 64, 4, 4)
+    found = runtime(name)
+    with torch.no_grad():
+        expected = module.eval()(x)
+    got = torch.as_tensor(found.load(found.convert(module, (x,)), (x,))())
+    assert float((got - expected).abs().max() / expected.abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
 def test_what_has_nothing_to_quantise_stays_exact(name: str) -> None:
     x = image()
     modules = {"identity": nn.Identity(), "pool": nn.MaxPool2d(2)}
