@@ -150,6 +150,9 @@ class SearchSection(Section):
     searcher: str = _key("predictor-nsga2", "the searcher, or several joined by + that share the evaluations")
     evaluations: int = _key(200, "unique architectures evaluated a device and seed", ge=2, le=10_000_000)
     population: int = _key(20, "architectures a generation; at most evaluations", ge=2, le=1_000_000)
+    window: int = _key(
+        1, "when fewer architectures are under evaluation, the next population is asked for", ge=1, le=1_000_000
+    )
     together: bool = _key(False, "one search for all devices: the same networks serve them all, within every limit")
     images: int | None = _key(None, "search images or sequences an evaluation; null: all", ge=10, le=10**9)
     calibration_images: int = _key(512, "training images or sequences that calibrate normalisation", ge=2, le=10**9)

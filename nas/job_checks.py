@@ -32,9 +32,11 @@ def problems_of(job: Job) -> Iterator[Problem]:
         yield "train.warmup_epochs", train.warmup_epochs, f"less than train.epochs ({train.epochs})"
     if search.population > search.evaluations:
         yield "search.population", search.population, f"at most search.evaluations ({search.evaluations})"
+    if search.window > search.evaluations:
+        yield "search.window", search.window, f"at most search.evaluations ({search.evaluations})"
     if len(set(search.controls)) < len(search.controls):
         yield "search.controls", list(search.controls), "each control once"
-    yield from _searcher_problems(search.searcher)
+    yield from _searcher_problems(search.searcher, search.window)
     seen: set[str] = set()
     for index, device in enumerate(job.devices):
         if device.name in seen:
@@ -43,7 +45,7 @@ def problems_of(job: Job) -> Iterator[Problem]:
         yield from _device_problems(f"devices[{index}]", device)
 
 
-def _searcher_problems(name: str) -> Iterator[Problem]:
+def _searcher_problems(name: str, window: int) -> Iterator[Problem]:
     from nas.errors import JobError
     from nas.search.base import get_searcher, searcher_names
 
@@ -51,6 +53,10 @@ def _searcher_problems(name: str) -> Iterator[Problem]:
         get_searcher(name)
     except JobError:
         yield "search.searcher", name, one_of(searcher_names(shares=True), name) + "; or several, joined by +"
+        return
+    shares = set(searcher_names(shares=True)) - set(searcher_names())
+    if window > 1 and (found := shares & {part.partition(":")[0] for part in name.split("+")}):
+        yield "search.window", window, f"1: {found.pop()} must know of a share of the images what deserves the next one"
 
 
 def _data_problems(job: Job) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ class Searcher(ABC):
             ranked (`Problem.ranked`), which is all that a searcher looks at. told: (n,) in which tell, from 0. cost: (n,)
             whole evaluations spent until each was told.
         spent: whole evaluations spent on all that was told.
+        out: keys of the rows asked for and not told yet.
         share: of the examples, on which what was asked last is to be evaluated: told to `tell` if 1, else to `tell_part`.
         shares: whether it asks for less than 1.
     """
@@ -36,6 +37,7 @@ class Searcher(ABC):
         self.space = problem.space
         self.rng = np.random.default_rng(problem.seed)
         self.seen: set[bytes] = set()  # keys of every row asked or told: none is asked again
+        self.out: set[bytes] = set()
         self.X: Rows = np.zeros((0, len(problem.space.choices)), dtype=np.int16)
         self.values: Floats = np.zeros((0, len(problem.names)))
         self.F: Floats = self.values
@@ -48,13 +50,13 @@ class Searcher(ABC):
         """At most ``n`` new feasible canonical rows (k, G), none asked or told before; empty: the space is exhausted"""
         if n < 1:
             raise JobError(f"n: must be at least 1, got {n}")
-        first = self._unseen_start()[:n]
-        self.seen.update(row_keys(first))
-        if len(first) == n:
-            return first
-        X = self.propose(n - len(first))[: n - len(first)]
+        X = self._unseen_start()[:n]
         self.seen.update(row_keys(X))
-        return np.concatenate((first, X)).astype(np.int16)
+        if len(X) < n:
+            X = np.concatenate((X, self.propose(n - len(X))[: n - len(X)])).astype(np.int16)
+            self.seen.update(row_keys(X))
+        self.out.update(row_keys(X))
+        return X
 
     def _unseen_start(self) -> Rows:
         """The feasible rows of the problem's ``start`` that were not asked for yet."""
@@ -84,6 +86,7 @@ class Searcher(ABC):
         if F.shape != (len(X), self.F.shape[1]) or not np.isfinite(F).all():
             raise JobError(f"F: expected finite numbers of shape {(len(X), self.F.shape[1])}, got {F!r}")
         self.seen.update(row_keys(X))
+        self.out.difference_update(row_keys(X))
         self.spent += len(X) * share
         return self.problem.charged(F)
 

@@ -12,6 +12,7 @@ import numpy as np
 from nas.errors import JobError
 from nas.search.base import Searcher, get_searcher
 from nas.search.problem import Floats, Problem, Rows
+from search_spaces.space import row_keys
 
 SYNTAX = "searchers joined by +, each with its share of the evaluations after a colon, which sum to 1, or none with one"
 Stage = tuple[str, Fraction]
@@ -41,15 +42,18 @@ class Chain(Searcher):
 
     def ask(self, n: int) -> Rows:
         """See `Searcher.ask`; the rows to start with are the first stage's concern."""
-        return self.propose(n)
+        X = self.propose(n)
+        self.out.update(row_keys(X))
+        return X
 
     def propose(self, n: int) -> Rows:
-        """What the stage whose turn it is asks for; the next one's turn comes when its evaluations are spent, or it has
-        nothing more to ask for."""
+        """What the stage whose turn it is asks for; the next one's turn comes when its evaluations are spent or asked for, or
+        it has nothing more to ask for."""
         while self._turn < len(self._stages):
             stage = self._stages[self._turn]
             stage.seen |= self.seen
-            left = int(stage.problem.evaluations - self.spent)
+            stage.out |= self.out
+            left = int(stage.problem.evaluations - self.spent) - len(self.out)
             X = stage.ask(min(n, left)) if left >= 1 else self.X[:0]
             if len(X):
                 self.share = stage.share

@@ -97,7 +97,7 @@ class Differentiable(Searcher):
         if gradient is None or len(self.X) == 0:
             return self.X[:0]
         cost = gradient.cost
-        owed = min(GRADIENTS * self.spent - self._paid, self.problem.evaluations - self.spent)
+        owed = min(GRADIENTS * self.spent - self._paid, self.problem.evaluations - self.spent - len(self.out))
         last = self.X[self.told == self.told[-1]]
         return last[: max(int(owed / cost), 0)]
 

@@ -22,7 +22,7 @@ class SearchResult:
     """Everything that was evaluated on all examples, in order of evaluation; no architecture appears twice.
 
     ``X`` (n, G) canonical rows; ``quality`` (n,), of which more is better: an accuracy as a
-    fraction, or bits per byte negated; ``latency_ms`` (n,); ``generation`` (n,) the batch, from 0;
+    fraction, or bits per byte negated; ``latency_ms`` (n,); ``generation`` (n,) what was told at once, from 0;
     ``spent`` (n,) what the search had spent when it knew each, in whole evaluations; if none, one on each;
     ``charged`` (n,) the quality after what latencies above their goals cost (see `nas.search.goals`); if none, the quality;
     ``goal_latency_ms`` of this latency, if there was one.
@@ -77,27 +77,45 @@ def drive(
     searcher: str,
     evaluate: Evaluate,
     progress: Callable[[int, int], None] | None = None,
+    submit: Callable[[Rows], None] | None = None,
 ) -> Searcher:
     """The one loop of every search: ask, evaluate, tell, until the budget is spent or the space has no more.
 
     ``evaluate`` maps new rows (n, G) to the asked objectives, (n,) or (n, a), to be minimised; it is expensive and never
     sees a row twice. Searchers that ask for shares of the examples call it with the share, once for a row and share; that
     costs as much of the budget; so do the gradients that some want where the problem has them. ``progress`` is called with
-    (done, evaluations) after each batch. The searcher that comes back holds all that it was told.
+    (done, evaluations) after each tell. The searcher that comes back holds all that it was told.
+
+    Rows are told in the order in which they were asked for, whatever order they are evaluated in, so what is found does not
+    depend on that. With a ``window`` above 1 the searcher is asked again before it was told of the last ones; ``submit`` is
+    called with rows as soon as they are asked for (on all examples), so that an ``evaluate`` with several hands works ahead.
 
     Raises:
-        JobError: an unknown searcher, one that asks for shares where the problem has none, limits that no architecture
-            found meets, or an ``evaluate`` or known objective that answers with something else than one finite
-            number a row and objective.
+        JobError: an unknown searcher, one that asks for shares where the problem has none or has a ``window`` above 1, limits
+            that no architecture found meets, or an ``evaluate`` or known objective that answers with something else than
+            one finite number a row and objective.
     """
     search = get_searcher(searcher)(problem)
+    if search.shares and problem.window > 1:
+        raise JobError(
+            f"window: got {problem.window}; legal: 1, for {searcher!r} has to know of a share what deserves the next one"
+        )
     if problem.limits:
         check_limits(problem)
     batch = problem.batch or problem.population
-    while (left := int(problem.evaluations - search.spent)) >= 1:
-        X = search.ask(min(batch, left))
-        if len(X) == 0:
+    out = search.X  # (k, G) asked for and not told yet, in order
+    while True:
+        left = int(problem.evaluations - search.spent) - len(out)
+        new = search.ask(min(batch, left)) if left >= 1 else out[:0]
+        if submit is not None and len(new) and search.share == 1:
+            submit(new)
+        out = np.concatenate((out, new))
+        if len(out) == 0:
             break
+        due = len(out) - problem.window + 1 if len(new) else min(batch, len(out))
+        if due < 1:
+            continue
+        X, out = out[:due], out[due:]
         share = search.share
         values = np.asarray(evaluate(X) if share == 1 else evaluate(X, float(share)), dtype=np.float64)
         values = values[:, None] if values.ndim == 1 else values
@@ -131,6 +149,7 @@ def run_search(
     resolution: Mapping[str, float] | None = None,
     seed: int = 0,
     start: Rows | None = None,
+    window: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> SearchResult:
     """Search ``space`` for high quality at low latency.
@@ -139,8 +158,8 @@ def run_search(
     No architecture slower than ``max_latency_ms`` is asked for; one slower than ``goal_latency_ms`` pays for it in quality
     (see `nas.search.goals`). Differences up to ``resolution``, of "quality" in its unit and of "latency_ms" as a share, do not
     count in rankings (see `nas.search.resolution`). ``evaluations`` counts unique architectures, asked for in batches of
-    ``population``, those of ``start`` first. Searchers that ask for shares of the examples need an ``evaluate`` that takes a
-    ``share``. See `drive` for the rest.
+    ``population``, those of ``start`` first; the next batch as soon as fewer than ``window`` rows are not known yet. Searchers
+    that ask for shares of the examples need an ``evaluate`` that takes a ``share``. See `drive` for the rest.
 
     A search is resumed by running it again with an ``evaluate`` that answers from a cache: it is a function of its
     arguments.
@@ -157,6 +176,7 @@ def run_search(
         resolution={"-quality" if name == "quality" else name: width for name, width in (resolution or {}).items()},
         seed=seed,
         start=start,
+        window=window,
     )
     return search_together(problem, searcher, evaluate, progress)["latency_ms"]
 
@@ -167,11 +187,13 @@ def search_together(
     """One search for a quality and every latency that the problem knows -> the name of each latency -> its result.
 
     The results hold the same architectures with the same qualities; ``evaluate`` is that of `run_search`. Where it has an
-    attribute ``gradient`` (see `nas.search.problem.Gradient`), searchers that want gradients ask that.
+    attribute ``gradient`` (see `nas.search.problem.Gradient`), searchers that want gradients ask that; where it has a method
+    ``submit``, that is told of rows ahead (see `drive`).
     """
     gradient = getattr(evaluate, "gradient", problem.gradient)
     problem = replace(problem, shares=_takes_share(evaluate), gradient=gradient)
-    search = drive(problem, searcher, lambda *what: -np.asarray(evaluate(*what), dtype=np.float64), progress)
+    submit = getattr(evaluate, "submit", None)
+    search = drive(problem, searcher, lambda *what: -np.asarray(evaluate(*what), dtype=np.float64), progress, submit)
     charged = -problem.charged(search.values)[:, 0] if problem.goals else None
     return {
         name: SearchResult(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import ExitStack
 
 import numpy as np
@@ -11,6 +11,7 @@ from nas.run import RunDirectory
 from nas.search.evaluation import Evaluation, Task
 from nas.search.inherited_gates import InheritedGates
 from nas.search.problem import Floats, Rows
+from nas.search.stream import Stream
 from nas.search.trials import Trials
 from nas.search.workers import Workers
 from search_spaces import Architecture
@@ -43,6 +44,7 @@ class InheritedQuality:
             (row["hash"], int(row["examples"])): float(row[self._metric.name]) for row in run.read_rows(PARTIAL)
         }
         self._shown: set[str] = set()  # hashes that the study has
+        self._stream = Stream(workers, trials, self._keep)
         self.gradient = InheritedGates(run, evaluation)  # which searches that want gradients ask
 
     def __enter__(self) -> InheritedQuality:
@@ -61,12 +63,13 @@ class InheritedQuality:
         examples = max(1, round(share * self._evaluation.examples))
         if examples < self._evaluation.examples:
             return self._on_part(architectures, examples)
-        unknown = {a.hash: a for a in architectures if a.hash not in self._known}
-        if self._trials is not None:
-            self._show({a: self._known[a.hash] for a in architectures if a.hash in self._known}, unknown.values())
-        if unknown:
-            self._evaluate(unknown)
+        self._submit(architectures)
+        self._stream.wait({a.hash for a in architectures})
         return self._metric.oriented(np.array([self._known[a.hash] for a in architectures]))
+
+    def submit(self, rows: Rows) -> None:
+        """Rows (n, G) that will be asked for, on all examples: workers go on with them while others are waited for."""
+        self._submit([self._evaluation.supernet.space.architecture(row) for row in rows])
 
     def standard_error(self) -> float:
         """Of one quality: that of a network of the largest sizes, evaluated here and wholly."""
@@ -74,31 +77,14 @@ class InheritedQuality:
         (row,) = space.largest(space.sample(1, np.random.default_rng(self._evaluation.job.seed)))
         return self._evaluation.measured(Task(space.architecture(row).genes)).standard_error
 
-    def _evaluate(self, unknown: dict[str, Architecture]) -> None:
-        """Score these and keep the scores, in their order."""
-        found: dict[str, float] = {}
-        waiting = iter(unknown)
-        turn = next(waiting)
+    def _submit(self, architectures: list[Architecture]) -> None:
+        new = self._stream.submit(a for a in architectures if a.hash not in self._known)
         if self._trials is not None:
-            found = {name: value for name, value in self._trials.scores().items() if name in unknown}
-        names = {a.genes: a for a in unknown.values()}
+            self._show({a: self._known[a.hash] for a in architectures if a.hash in self._known}, new)
 
-        def keep() -> None:
-            """What is done of the next ones in the order goes to the file; the rest waits for its turn."""
-            nonlocal turn
-            while turn in found:
-                self._run.append_rows(CACHE, [{"hash": turn, self._metric.name: repr(found[turn])}])
-                self._known[turn] = found[turn]
-                turn = next(waiting, "")
-
-        keep()  # what others evaluated before this process was started
-        for task, value in self._workers.scores(self._tasks(unknown, found)):
-            architecture = names[task.genes]
-            found.setdefault(architecture.hash, value)
-            keep()
-            if self._trials is not None:
-                self._trials.tell({architecture: value})
-        keep()  # what others told after the last one was evaluated here
+    def _keep(self, architecture: Architecture, value: float) -> None:
+        self._run.append_rows(CACHE, [{"hash": architecture.hash, self._metric.name: repr(value)}])
+        self._known[architecture.hash] = value
 
     def _show(self, known: dict[Architecture, float], unknown: Collection[Architecture]) -> None:
         """The study gets what is known, where an earlier one did not get it, and what is to be evaluated."""
@@ -110,21 +96,6 @@ class InheritedQuality:
         if unknown:
             self._trials.offer(unknown)
         self._shown |= {a.hash for a in (*known, *unknown)}
-
-    def _tasks(self, unknown: dict[str, Architecture], found: dict[str, float]) -> Iterator[Task]:
-        """What to evaluate next here, drawn when a worker is free; ``found`` grows meanwhile."""
-        ours: set[str] = set()
-        if self._trials is not None:
-            while (taken := self._trials.take(unknown.keys() - found.keys())) is not None:
-                ours.add(taken.hash)
-                yield Task(taken.genes)
-        for name in unknown:  # what others hold is evaluated here too rather than waited for
-            if name in ours or name in found:
-                continue
-            if self._trials is not None:
-                found.update((known, value) for known, value in self._trials.scores().items() if known in unknown)
-            if name not in found:
-                yield Task(unknown[name].genes)
 
     def _on_part(self, architectures: list[Architecture], examples: int) -> Floats:
         tasks = {Task(a.genes, examples): a for a in architectures if (a.hash, examples) not in self._partial}

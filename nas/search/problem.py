@@ -56,6 +56,8 @@ class Problem:
         seed: of all that is random.
         start: (k, G) rows that are asked for first, where they are feasible.
         batch: rows asked for at once; the population if none.
+        window: rows that stay out while there is budget: as soon as fewer are, the next batch is asked for. With 1, a batch is
+            asked for when all of the last one are told.
         encoding: features of rows for predictors; those that suit the space if none.
         shares: whether what evaluates takes, after the rows, a share of the examples: always the first ones, so that all rows
             answer the same questions.
@@ -73,12 +75,13 @@ class Problem:
     seed: int = 0
     start: Rows | None = None
     batch: int | None = None
+    window: int = 1
     encoding: Features | None = None
     shares: bool = False
     gradient: Gradient | None = None
 
     def __post_init__(self) -> None:
-        for key in ("evaluations", "population"):
+        for key in ("evaluations", "population", "window"):
             value = getattr(self, key)
             if value < 1:
                 raise JobError(f"{key}: must be at least 1, got {value}")

@@ -47,7 +47,14 @@ def search_devices(
     title = ", ".join(device.name for device in devices)
     goals = {_latency_name(d, devices): d.goal_latency_ms for d in devices if d.goal_latency_ms is not None}
     problem = Problem(
-        space, settings.evaluations, settings.population, known=known, limits=limits, goals=goals, seed=seed
+        space,
+        settings.evaluations,
+        settings.population,
+        known=known,
+        limits=limits,
+        goals=goals,
+        seed=seed,
+        window=settings.window,
     )
     problem = replace(problem, resolution=resolutions(problem, settings, evaluate, devices, predictors))
     problems = {settings.searcher: problem}

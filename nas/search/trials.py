@@ -95,10 +95,10 @@ class Trials:
         return {trial.user_attrs["hash"]: trial.values[0] for trial in done if "hash" in trial.user_attrs}
 
     def offer(self, architectures: Collection[Architecture]) -> None:
-        """Let these wait for somebody; those that wait already, or are being evaluated, are left as they are."""
+        """Let these wait for somebody; those that wait already, are being evaluated or are done, are left as they are."""
 
         def add() -> None:
-            there = {trial.user_attrs.get("hash") for trial in self._trials(TrialState.WAITING, TrialState.RUNNING)}
+            there = self._numbers()
             for architecture in architectures:
                 if architecture.hash not in there:
                     self._study.add_trial(self._made(architecture, TrialState.WAITING))
