@@ -16,12 +16,20 @@ from nas.search.candidates import admit, fresh, repair, take
 from nas.search.problem import Floats, Problem, Rows
 from search_spaces.space import SearchSpace, row_keys
 
+CROSSED = 0.9  # of the children
+
 
 def offspring(space: SearchSpace, X: Rows, n: int, rng: np.random.Generator) -> Rows:
-    """Children (n, G) of population ``X``, best first: binary tournament, uniform crossover (0.9), mutation."""
-    parents = X[rng.integers(len(X), size=(2, n, 2)).min(axis=2)]  # of two at random the better one
-    children = np.where(rng.random((n, 1)) < 0.9, space.crossover(parents[0], parents[1], rng), parents[0])
-    return space.mutate(children, rng)
+    """Children (n, G) of population ``X``, best first: uniform crosses of parents that won a binary tournament.
+
+    Only a child that would be a copy of a parent is mutated, in one gene. A mutation on top of a cross loses more of what the
+    parents have in common than it finds, and copies are common once the parents are alike: just when small steps pay.
+    """
+    one, other = X[rng.integers(len(X), size=(2, n, 2)).min(axis=2)]  # of two at random the better one
+    children = np.where(rng.random((n, 1)) < CROSSED, space.crossover(one, other, rng), one)
+    copies = (children == one).all(axis=1) | (children == other).all(axis=1)
+    children[copies] = space.mutate(children[copies], rng, rate=0.0)  # one gene each
+    return children
 
 
 def survivors(F: Floats, n: int) -> NDArray[np.int64]:
