@@ -20,6 +20,7 @@ from nas.search.nsga2 import breed, evolve, survivors
 from nas.search.problem import Floats, Problem, Rows
 from predictors import AccuracyPredictor
 from predictors.process import Kernel, ProcessPredictor
+from predictors.views import views_of
 from search_spaces.space import row_keys
 
 FIRST = 10  # rows told before anything is predicted
@@ -28,7 +29,7 @@ GENERATIONS = 25
 INNER_POPULATION = 100
 ROUNDS = 20  # of fits, up to which the slower and better predictor is worth its seconds
 GROWTH = 1.1  # of the rows told, after which the process chooses its kernel anew
-NEAR = 400  # visited rows, the best by predicted rank, among which the batch is chosen
+NEAR = 400  # visited rows, the best by predicted rank, and as many beside the front, among which the batch is chosen
 
 
 @register
@@ -62,6 +63,7 @@ class PredictorNSGA2(Searcher):
         )
         unseen = np.array([key not in self.seen for key in row_keys(rows)], dtype=bool)
         rows = rows[unseen][pareto.order(F[unseen])[:NEAR]]
+        rows = np.concatenate((rows, self._around(rows)))
         chosen = rows
         if len(rows) > n:
             mean, std = guess(rows)
@@ -85,10 +87,11 @@ class PredictorNSGA2(Searcher):
             return AccuracyPredictor(self.problem.features, self.problem.seed).fit(self.X, scores).predict
         count, kernel = self._kernels.get(column, (0, None))
         renewed = len(self.X) > GROWTH * count
-        predictor = ProcessPredictor(self.problem.features, None if renewed else kernel).fit(self.X, scores)
+        features, *others = views_of(self.problem.features)
+        predictor = ProcessPredictor(features, None if renewed else kernel, others).fit(self.X, scores)
         if renewed:
             self._kernels[column] = len(self.X), predictor.kernel
-        return partial(predictor.predict, noise=False)
+        return partial(predictor.predict, noise=False, upwards=True)
 
     def _scaled(self, F: Floats) -> Floats:
         """Objectives (n, m) with positive known ones as logarithms: a tenth less latency is worth the same to all."""
@@ -108,6 +111,13 @@ class PredictorNSGA2(Searcher):
         pool = admit(self.problem, pool, self.seen | set(row_keys(random)))
         known = self.problem.known_values(pool)[:, 0]
         return np.concatenate((random, pool[spread(np.log(np.maximum(known, 1e-9)), n - len(random))]))
+
+    def _around(self, rows: Rows) -> Rows:
+        """Unseen feasible neighbours of the front told that are not among ``rows``: what the inner search passes by."""
+        front = self.X[pareto.non_dominated(self.F)]
+        near = np.concatenate([self.space.neighbours(row) for row in front])
+        near = admit(self.problem, near, self.seen | set(row_keys(rows)))
+        return self.rng.permutation(near)[:NEAR]
 
     def _start(self) -> Rows:
         """Where the inner search starts: the best rows told, and random ones that keep it from narrowing."""
