@@ -144,6 +144,14 @@ class ImportanceModel:
         left = np.einsum("kt,tk->k", shares, self._prior @ shares.T) - (half**2).sum(axis=0)
         return shares @ weights, np.sqrt(self._variance * np.maximum(left, 0.0))
 
+    @one_thread
+    def spread_of_sums(self, shares: Floats) -> Floats:
+        """(k,) standard deviations of the same sums before anything was seen, where scores of the rows of the fit vary by 1
+        (root mean square)."""
+        self._fitted()
+        varied = float((self._ZS * self._Z).sum(axis=1).mean())
+        return np.sqrt(np.einsum("kt,tk->k", shares, self._prior @ shares.T) / max(varied, 1e-12))
+
     @cached_property
     def _root(self) -> Floats:
         return np.asarray(np.linalg.cholesky(self._prior))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from nas.importance.study import Importance
@@ -21,7 +21,9 @@ def importance(
     csv: Annotated[Path | None, typer.Option(help="CSV file for all choices")] = None,
     shrink: Annotated[
         Path | None,
-        typer.Option(help="job file to write: the run's job, its space without what is surely worse and no faster"),
+        typer.Option(
+            help="job file to write: the run's job, its space without what is surely worse and surely no faster"
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
@@ -66,43 +68,35 @@ def importance(
     if smaller is not None:
         table = Table("choice", "is worse than", f"by ({found.metric.title})", title="removed", title_justify="left")
         for row in smaller.removed.to_dict("records"):
-            table.add_row(f"{row['gene']} = {row['value']}", str(row["better"]), _amount(row["gain"], found))
+            table.add_row(f"{row['gene']} = {row['value']}", str(row["better"]), found.amount(row["gain"]))
         console.print(table)
         console.print(f"{smaller.text}; `nas run {shrink}` searches it", highlight=False, soft_wrap=True)
 
 
 def _show(found: Importance, console: Console) -> None:
+    from nas.importance.study import ends
+    from nas.report.words import ms_change
+
     devices = [column for column in map(str, found.choices) if column.startswith("ms_")]
-    heads = [f"{column.removeprefix('ms_')}, ms" for column in devices]
-    title = f"what carries {found.metric.title}, with what it brings along, beyond the mean of its gene"
-    table = Table("choice", "gain", "90 % interval", *heads, "seen", title=title, title_justify="left")
-    for row in _ends(found.choices):
-        amounts = [_amount(row[name], found) for name in ("importance", "low", "high")]
-        latencies = [f"{row[column]:+.3g}" for column in devices]
-        table.add_row(
-            f"{row['gene']} = {row['value']}", amounts[0], f"{amounts[1]} to {amounts[2]}", *latencies, str(row["seen"])
-        )
+    heads = [Column(f"{column.removeprefix('ms_')}, ms", overflow="fold") for column in devices]
+    title = (
+        f"what carries {found.metric.title}, with what it brings along, beyond the mean of its gene (90 % intervals)"
+    )
+    table = Table(Column("choice", overflow="fold"), "gain", *heads, "seen", title=title, title_justify="left")
+    for row in ends(found.choices, SHOWN).to_dict("records"):
+        gain = found.amount(row["importance"], (row["high"] - row["low"]) / 2)
+        latencies = [ms_change(*(row[f"{end}{column}"] for end in ("", "low_", "high_"))) for column in devices]
+        table.add_row(f"{row['gene']} = {row['value']}", gain, *latencies, str(row["seen"]))
     console.print(table)
     console.print(found.verdict, highlight=False, soft_wrap=True)
     if len(found.pairs):
         pairs = Table(
             "pair", "gain", "90 % interval", "seen", title="two in a row, beyond each alone", title_justify="left"
         )
-        for row in _ends(found.pairs[found.pairs["seen"] > 1], SHOWN // 3):
-            amounts = [_amount(row[name], found) for name in ("effect", "low", "high")]
+        for row in ends(found.pairs[found.pairs["seen"] > 1], SHOWN // 3).to_dict("records"):
+            amounts = [found.amount(row[name]) for name in ("effect", "low", "high")]
             pairs.add_row(
                 f"{row['first']} > {row['second']}", amounts[0], f"{amounts[1]} to {amounts[2]}", str(row["seen"])
             )
         console.print(pairs)
         console.print(found.verdict_on_pairs, highlight=False, soft_wrap=True)
-
-
-def _ends(table: Any, count: int = SHOWN) -> list[dict[str, Any]]:
-    """The first and last rows of a table."""
-    rows: list[dict[str, Any]] = table.to_dict("records")
-    return rows if len(rows) <= 2 * count else rows[:count] + rows[-count:]
-
-
-def _amount(value: float, found: Importance) -> str:
-    metric = found.metric
-    return f"{metric.scale * value:+.{metric.digits + 1}f}{metric.unit}"

@@ -1,4 +1,4 @@
-"""A smaller space for a run's next search: without the choices that are surely worse than another that is no slower."""
+"""A smaller space for a run's next search: without the choices that are surely worse than another and surely no faster."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from predictors.marginal import Pool, pools
 from predictors.translation import Translation
 from search_spaces import SearchSpace, make_space
 
-LEVEL = 0.05  # chance of being no worse, below which a choice is removed
-SLOWER = 0.002  # of the mean latency: less is no slower, for no table tells it
+LEVEL = 0.05  # chance of being no worse or faster, below which a choice is removed
+FASTER = 0.002  # of the mean latency: less is no faster
 STAGE = "stage"  # only genes of stages can be restricted in a file
 
 Rows = NDArray[np.int16]
@@ -34,7 +34,7 @@ Rows = NDArray[np.int16]
 @dataclass(frozen=True)
 class Smaller:
     """Attributes: space: the smaller one. removed: columns gene, value, better (the value it is worse than), gain (of the
-    metric, where more is better) and chance (that it is no worse). before, after: how many networks."""
+    metric, where more is better) and chance (at most: that it is no worse, or faster). before, after: how many networks."""
 
     space: SearchSpace
     removed: pd.DataFrame
@@ -51,21 +51,30 @@ class Smaller:
 def shrink(found: Importance, name: str) -> Smaller:
     """The space of a run without what carries nothing.
 
-    A value of the genes of a stage is removed where another one is no slower on any device and surely better: the chance that
-    it is no worse, given the evaluations, is below `LEVEL`. Each counts with what it activates, on average over the layers. A
+    A value of the genes of a stage is removed where it is surely worse than another one and surely no faster on any device:
+    the chances that it is no worse, given the evaluations, and that it is faster on each device, given how far the latency
+    predictor may be off there, add up to less than `LEVEL`. Each counts with what it activates, on average over the layers. A
     value that a member of a front has stays. The model expects values alike, so that of many values few stand out by luck
     (Gelman, Hill and Yajima, "Why we (usually) don't have to worry about multiple comparisons", 2012).
 
     Raises:
-        JobError: the evaluations are too few to tell, nothing can be removed, or the space cannot be written to a file.
+        JobError: the evaluations are too few to tell, the error of a device's latencies is not known, nothing can be removed,
+            or the space cannot be written to a file.
     """
     if not found.held_out.tells:
         raise JobError(f"--shrink: {found.verdict}; legal: a run with more evaluations (search.evaluations)")
+    for device, latency in found.latency.items():
+        if np.isnan(latency.off_ms):
+            raise JobError(
+                f"--shrink: the latency table of {device!r} has no whole networks, so nothing tells how far its latencies are "
+                "off; legal: a table with them (`nas profile`)"
+            )
     space = found.space
     removed = _dominated(found)
     if removed.empty:
         raise JobError(
-            "--shrink: no choice is surely worse than another that is no slower; legal: a run with more evaluations"
+            "--shrink: no choice is surely worse than another and surely no faster; legal: a run with more evaluations, or "
+            "with latency tables of a smaller error"
         )
     allowed = {
         str(gene): [v for v in _values(space, str(gene)) if v not in set(part["value"])]
@@ -111,10 +120,10 @@ def _dominated(found: Importance) -> pd.DataFrame:
             others = [other for other in values if other is not value]
             shares = np.array([other.shares - value.shares for other in others])
             gain, error = found.score.sums(shares)
-            slower = np.max(
-                [model.sums(shares)[0] / float(model.left_out.mean()) for model in found.latency.values()], axis=0
-            )
-            chance = np.where(slower <= SLOWER, norm.sf(gain / np.maximum(error, 1e-12)), 1.0)
+            chance = norm.sf(gain / np.maximum(error, 1e-12))
+            for latency in found.latency.values():
+                slower, off = latency.sums(shares)  # the others, beyond the value
+                chance = chance + norm.sf((FASTER * latency.mean_ms - slower) / np.maximum(off, 1e-12))
             best = int(chance.argmin())
             rows.append(
                 {

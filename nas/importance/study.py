@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from nas.errors import JobError
+from nas.importance.correlation import Correlation, correlation
 from nas.metric import Metric
 from nas.search.study import evaluated_rows
 from nas.session import Session, read_front
 from predictors.ceiling import COVERED
+from predictors.choice_latency import ChoiceLatency
 from predictors.importance import ImportanceModel
 from predictors.marginal import pools
 from predictors.subsequences import pair_effects
@@ -25,35 +27,20 @@ Rows = NDArray[np.int16]
 FEWEST = 10  # evaluations
 MOST = 1500  # that are fitted: the time grows with the cube
 SAMPLE = 600  # networks that say what a choice takes on a device
-DRAWS = 1000  # of the bootstrap
 
 
-@dataclass(frozen=True)
-class Correlation:
-    """Spearman's rank correlation with scores that were left out, and its 95 % bootstrap interval.
+class Untold(JobError):
+    """The evaluations of a run cannot tell. ``why``: what the run is or has, without saying where it lies."""
 
-    Architectures that a search bred from one another resemble those they are left out of, which flatters it.
-    """
-
-    spearman: float
-    low: float
-    high: float
-
-    @property
-    def tells(self) -> bool:
-        """Whether it is surely above what chance gives."""
-        return self.low > 0
-
-    @property
-    def text(self) -> str:
-        """'0.61 (95 % interval 0.52 to 0.69)'."""
-        return f"{self.spearman:.2f} (95 % interval {self.low:.2f} to {self.high:.2f})"
+    def __init__(self, session: Session, why: str, legal: str) -> None:
+        super().__init__(f"run {session.run.path}: {why}; legal: {legal}")
+        self.why = f"this run {why}; legal: {legal}"
 
 
 @dataclass(frozen=True)
 class Importance:
     """Attributes: space, metric: of the run. evaluations: how many different architectures were evaluated. held_out: of the
-    choices, held_out_pairs: of the pairs. score: the model, of scores of which more is better. latency: device -> its model.
+    choices, held_out_pairs: of the pairs. score: the model, of scores of which more is better. latency: of each device.
     front: (m, G) rows of all fronts. choices, pairs: see `study`."""
 
     space: SearchSpace
@@ -62,7 +49,7 @@ class Importance:
     held_out: Correlation
     held_out_pairs: Correlation
     score: ImportanceModel
-    latency: dict[str, ImportanceModel]
+    latency: dict[str, ChoiceLatency]
     front: Rows
     choices: pd.DataFrame
     pairs: pd.DataFrame
@@ -80,6 +67,13 @@ class Importance:
         """The same of pairs."""
         start = f"what choices alone miss is ranked by pairs with Spearman {self.held_out_pairs.text}"
         return start if self.held_out_pairs.tells else f"{start}: too few to tell any pair from the sum of its parts"
+
+    def amount(self, gain: float, half: float | None = None) -> str:
+        """'+1.23 %', or with half of its interval '+1.23 ±0.45 %' (a no-break space): a gain of the metric, with one digit more
+        than a value of it."""
+        digits = self.metric.digits + 1
+        off = "" if half is None else f"\u00a0±{self.metric.scale * half:.{digits}f}"
+        return f"{self.metric.scale * gain:+.{digits}f}{off}{self.metric.unit}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values: the figures and both tables."""
@@ -99,12 +93,14 @@ def study(session: Session) -> Importance:
 
     The table of choices has the columns gene (``*`` for the numbers of stages and layers), value, importance (what the metric
     gains, in its own unit, where more is better for both directions of metrics), low, high (90 % interval), seen (in how many
-    evaluations), and for each device ``ms_DEVICE``, what the value takes there beyond the mean of its gene; those that carry
-    most first. A choice counts with what it activates (see `predictors.marginal`). The table of pairs: first, second, effect
-    (beyond the two alone), low, high, seen.
+    evaluations), and for each device ``ms_DEVICE``, what the value takes there beyond the mean of its gene, with its 90 %
+    interval ``low_ms_DEVICE`` and ``high_ms_DEVICE``; those that carry most first. A choice counts with what it activates (see
+    `predictors.marginal`). The interval of a gain covers what the evaluations leave open; that of a latency how far the
+    predictor may be off, as if all of that were owed to single choices (see `ChoiceLatency`), and is nan where the predictor
+    does not know it. The table of pairs: first, second, effect (beyond the two alone), low, high, seen.
 
     Raises:
-        JobError: the run was not searched, has no genes of its evaluations, or fewer than `FEWEST` of them.
+        Untold: the run has no genes of its evaluations, or fewer than `FEWEST` of them; JobError: it was not searched.
     """
     space, metric = session.space, session.data.metric
     X, scores = evaluations(session)
@@ -113,7 +109,7 @@ def study(session: Session) -> Importance:
     pairs = pair_effects(space, X, scores - model.left_out)
     sample = space.sample(SAMPLE, np.random.default_rng(session.job.seed))
     latency = {
-        device.name: ImportanceModel(space).fit(sample, np.asarray(session.predictor(device).ms(sample)))
+        device.name: ChoiceLatency(space, sample, session.predictor(device).predict(sample))
         for device in session.job.devices
     }
     fronts = [Architecture.from_lines(read_front(session.run, device)["genes"]) for device in session.job.devices]
@@ -129,8 +125,10 @@ def study(session: Session) -> Importance:
         "low": value - COVERED * error,
         "high": value + COVERED * error,
         "seen": [int(np.any([active[:, g] & (X[:, g] == v) for g, v in pool.places], axis=0).sum()) for pool in found],
-        **{f"ms_{name}": one.sums(shares)[0] for name, one in latency.items()},
     }
+    for name, one in latency.items():
+        ms, off = one.sums(shares)
+        columns |= {f"ms_{name}": ms, f"low_ms_{name}": ms - COVERED * off, f"high_ms_{name}": ms + COVERED * off}
     choices = pd.DataFrame(columns).sort_values("importance", ascending=False, kind="stable", ignore_index=True)
     columns = {
         "first": [first for first, _ in pairs.names],
@@ -152,7 +150,7 @@ def evaluations(session: Session) -> tuple[Rows, Floats]:
     scores (n,), of which more is better.
 
     Raises:
-        JobError: see `study`.
+        Untold, JobError: see `study`.
     """
     found: dict[bytes, tuple[NDArray[np.int16], float]] = {}
     for device in session.job.devices:
@@ -160,39 +158,31 @@ def evaluations(session: Session) -> tuple[Rows, Floats]:
         table = pd.read_parquet(session.run.file(f"search/{device.name}.parquet"))
         rows = evaluated_rows(table)
         if rows is None:
-            raise JobError(
-                f"run {session.run.path}: was searched by an earlier release, which kept no genes; legal: a run searched "
-                "by this one (`nas search` in a new directory)"
-            )
+            raise Untold(
+                session, "was searched by an earlier release, which kept no genes",
+                "a run searched by this one (`nas search` in a new directory)",
+            )  # fmt: skip
         for row, value in zip(
             rows, session.data.metric.oriented(table[session.data.metric.name].to_numpy()), strict=True
         ):
             found[row.tobytes()] = row, float(value)
     if len(found) < FEWEST:
-        raise JobError(
-            f"run {session.run.path}: has {len(found)} evaluations; legal: at least {FEWEST} (search.evaluations)"
-        )
+        raise Untold(session, f"has {len(found)} evaluations", f"at least {FEWEST} (search.evaluations)")
     X, scores = np.array([row for row, _ in found.values()]), np.array([score for _, score in found.values()])
     kept = np.sort(np.random.default_rng(session.job.seed).permutation(len(X))[:MOST])
     return X[kept], scores[kept]
 
 
-def correlation(guess: Floats, truth: Floats) -> Correlation:
-    """Of guesses (n,) with the truth (n,); 0 where either does not vary."""
-    rng = np.random.default_rng(0)
-    draws = rng.integers(len(truth), size=(DRAWS, len(truth)))
-    low, high = np.quantile([_spearman(guess[draw], truth[draw]) for draw in draws], [0.025, 0.975])
-    return Correlation(_spearman(guess, truth), float(low), float(high))
-
-
-def _spearman(guess: Floats, truth: Floats) -> float:
-    if np.ptp(guess) == 0 or np.ptp(truth) == 0:
-        return 0.0
-    return float(spearmanr(guess, truth)[0])
+def ends(table: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The first and the last ``count`` rows of a table; all, where these are no fewer."""
+    return table if len(table) <= 2 * count else pd.concat([table[:count], table[-count:]])
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): value.item() if hasattr(value, "item") else value for key, value in row.items()}
-        for row in table.to_dict("records")
-    ]
+    """Rows as plain JSON values, None for nan."""
+    return [{str(key): _plain(value) for key, value in row.items()} for row in table.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and math.isnan(plain) else plain

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from nas.importance.study import Importance
 from nas.job import Job
 from nas.metric import ACCURACY, Metric
 
@@ -126,6 +127,7 @@ class Report:
             ``smallest`` and ``random`` subnets where they were trained.
         devices: one a device, at least one.
         ranks: inherited against stand-alone accuracy of the same architectures, columns `RANKS`; None: not measured.
+        importance: what carries the metric and the latencies; or, as text, why that is not told.
 
     Raises:
         ValueError: a table lacks a column, or there is no device.
@@ -137,6 +139,7 @@ class Report:
     training: pd.DataFrame
     devices: tuple[DeviceReport, ...]
     ranks: pd.DataFrame | None = None
+    importance: Importance | str = "it was not studied"
 
     def __post_init__(self) -> None:
         _check(self.training, "training", TRAINING)

@@ -13,6 +13,7 @@ from nas.report.curves import hypervolume_figure, training_figure, validation_fi
 from nas.report.figures import front_figure, fronts_figure
 from nas.report.findings import control_sentences, findings
 from nas.report.genes import agreement
+from nas.report.importance import importance_html
 from nas.report.markup import flat, front_html, hypervolume_html, pairs, plot
 from nas.report.mix import mix_figure, share_figure
 from nas.report.separation import separation_sentence
@@ -131,6 +132,8 @@ def _device(report: Report, device: DeviceReport, index: int) -> str:
             "one box a layer.",
         ),
         *_genes(device, index),
+        f"<h3>What carries {escape(title)}</h3>",
+        importance_html(report.importance, title, device.name, f"plot-importance-{index}"),
         "<h3>What was never explored</h3>",
         "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in unexplored(device)) + "</ul>",
         "<h3>Predicted against measured latency</h3>",

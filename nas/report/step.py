@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from nas.importance.study import Importance, Untold, study
 from nas.job import DeviceSection
 from nas.metric import ACCURACY, Metric, Score
 from nas.report.contents import DeviceReport, Report
@@ -117,7 +118,12 @@ def assemble(session: Session) -> Report:
     }
     ranks = pd.read_csv(run.file(RANKS), dtype={"hash": str}) if run.file(RANKS).exists() else None
     devices = tuple(device_report(session, device) for device in job.devices)
-    return Report(job, run.manifest["created"], facts, pd.read_csv(run.file(LOG)), devices, ranks)
+    importance: Importance | str
+    try:
+        importance = study(session)
+    except Untold as error:
+        importance = error.why
+    return Report(job, run.manifest["created"], facts, pd.read_csv(run.file(LOG)), devices, ranks, importance)
 
 
 def device_report(session: Session, device: DeviceSection) -> DeviceReport:

@@ -185,7 +185,7 @@ def _cells(member: Any, device: DeviceReport) -> list[str]:
 def front_title(device: DeviceReport, picked: pd.DataFrame | None = None) -> str:
     """'cpu-torch (torch): 8 Pareto-optimal architectures, predicted latency off by 4.1 % on average'; of those ``picked`` also
     how many."""
-    mape = device.header.get("validation", {}).get("mape")
+    mape = (device.header.get("validation") or {}).get("mape")
     error = f", predicted latency off by {percent(mape)} on average" if known(mape) else ""
     noun = "architecture" if len(device.front) == 1 else "architectures"
     count_of = f"{len(device.front)}" if picked is None else f"{len(picked)} of {len(device.front)}"

@@ -82,6 +82,15 @@ def ms_plus_minus(value: float, low: float, high: float) -> str:
     return f"{ms(value)}\u00a0±{max(value - low, high - value):.{digits}f}"
 
 
+def ms_change(value: float, low: float, high: float) -> str:
+    """'+0.123 ±0.020' with a no-break space, two digits of what it may be off; '+0.123' where that is not known."""
+    half = (high - low) / 2
+    if not half > 0:
+        return f"{value:+.3g}"
+    digits = max(1 - math.floor(math.log10(half)), 0)
+    return f"{value:+.{digits}f}\u00a0±{half:.{digits}f}"
+
+
 def count(value: float) -> str:
     """1234567 -> '1.23 M'."""
     if not known(value):

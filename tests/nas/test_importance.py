@@ -12,16 +12,19 @@ import pytest
 
 from nas.cli import main
 from nas.errors import JobError
+from nas.importance.correlation import Correlation, correlation
 from nas.importance.definition import custom_definition
 from nas.importance.shrink import shrink, write_job
-from nas.importance.study import Correlation, Importance, correlation
+from nas.importance.study import Importance
 from nas.job_file import load_job
 from nas.metric import ACCURACY
 from nas.progress import Silent
 from nas.run import RunDirectory
 from nas.session import Session
 from nas.training.supernet import space_of
+from predictors.choice_latency import ChoiceLatency
 from predictors.importance import ImportanceModel
+from predictors.latency import LatencyPrediction
 from predictors.marginal import pools
 from predictors.subsequences import pair_counts, pair_effects
 from predictors.translation import Translation
@@ -45,7 +48,8 @@ def mixers(rows: np.ndarray, name: str) -> np.ndarray:
 def found_for(score: Any, latency: Any, front: np.ndarray = ROWS[:0]) -> Importance:
     """What the study would hold, of scores and latencies that are functions of rows."""
     model = ImportanceModel(SPACE).fit(ROWS, score(ROWS))
-    slow = ImportanceModel(SPACE).fit(ROWS, latency(ROWS))
+    ms = latency(ROWS)
+    slow = ChoiceLatency(SPACE, ROWS, LatencyPrediction(ms, ms, ms))  # known without error
     nothing = pd.DataFrame()
     return Importance(SPACE, ACCURACY, len(ROWS), SURE, SURE, model, {"cpu": slow}, front, nothing, nothing)
 
@@ -114,10 +118,12 @@ def test_what_is_worse_and_no_faster_goes_what_is_faster_or_on_a_front_stays() -
     def score(rows: np.ndarray) -> np.ndarray:
         return mixers(rows, "mhsa") + 0.01 * rows[:, SPACE.index["stage1.width"]]
 
-    def same(rows: np.ndarray) -> np.ndarray:
-        return 1.0 + 0.2 * rows[:, SPACE.index["stage1.width"]]
+    def slower(rows: np.ndarray) -> np.ndarray:
+        return (
+            5.0 + 0.2 * rows[:, SPACE.index["stage1.width"]] + 0.1 * mixers(rows, "mbconv") - 0.3 * mixers(rows, "mhsa")
+        )
 
-    smaller = shrink(found_for(score, same), "less")
+    smaller = shrink(found_for(score, slower), "less")
     removed = set(zip(smaller.removed["gene"], smaller.removed["value"], strict=True))
     assert {(f"stage{s}.layer*.mixer", "mbconv") for s in (1, 2, 3)} <= removed
     assert not any(gene.endswith("width") for gene, _ in removed)
@@ -132,7 +138,7 @@ def test_what_is_worse_and_no_faster_goes_what_is_faster_or_on_a_front_stays() -
     with pytest.raises(JobError, match="no choice is surely worse"):
         shrink(found_for(lambda rows: mixers(rows, "mhsa"), faster), "less")
     kept = ROWS[mixers(ROWS, "mbconv") > 3][:1]
-    stays = shrink(found_for(score, same, kept), "less").removed
+    stays = shrink(found_for(score, slower, kept), "less").removed
     on_front = {(stage, "mbconv") for stage in ("stage1.layer*.mixer", "stage2.layer*.mixer", "stage3.layer*.mixer")}
     assert len(on_front & set(zip(stays["gene"], stays["value"], strict=True))) < 3
 
@@ -169,7 +175,7 @@ def test_the_command_prints_writes_and_says_how_far_to_trust_it(
 
 
 def test_the_smaller_space_is_a_job_that_loads_and_measures_nothing_again(calibrated_run: Path, tmp_path: Path) -> None:
-    smaller = shrink(found_for(lambda rows: mixers(rows, "mhsa"), lambda rows: np.ones(len(rows)) + rows[:, 1]), "less")
+    smaller = shrink(found_for(lambda rows: mixers(rows, "mhsa"), lambda rows: 1.0 + mixers(rows, "mbconv")), "less")
     with RunDirectory.open(calibrated_run, read_only=True) as run:
         session = Session(run, Silent())
         write_job(session, smaller, tmp_path / "small.yaml")
