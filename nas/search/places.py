@@ -9,7 +9,7 @@ belief propagation algorithms", 2005): nothing is fitted, and any function of ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,15 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.errors import JobError
+from nas.search.gene_groups import Genes, groups, intersections, parents, size
 from nas.search.problem import Floats, Rows, Scores
 from search_spaces.space import GENE, SearchSpace
 
-ALONE = 2000  # tuples of its own genes that a place may have; a group with more is cut at the gene of most operators
 ALL = 200_000  # tuples of a whole space
 CHECKED = 256  # random rows on which additivity is checked
 EXACT = 1e-6  # of the spread of an objective: as good as no error
 
-Genes = frozenset[int]
 Tables = tuple[Floats, ...]
 
 
@@ -61,10 +60,10 @@ class Places:
         rng = np.random.default_rng(0)
         self._hash = rng.integers(1, 2**62, len(space.choices))
         self._anchor = space._draw(1, rng)[0]
-        self._parent = [-1 if choice.when is None else space.index[choice.when[0]] for choice in space.choices]
-        self._members = self._groups()
+        self._parent = parents(space)
+        self._members = groups(space)
         self.places = len(self._members)
-        total = sum(self._size(genes) for genes in self._members)
+        total = sum(size(space, genes) for genes in self._members)
         if total > ALL:
             raise JobError(f"space: the places of {space.name!r} hold {total} tuples of genes; legal: at most {ALL}")
 
@@ -72,7 +71,7 @@ class Places:
     def regions(self) -> list[Region]:
         """The places first (`places` of them), then the intersections of places, the largest first."""
         counts: dict[Genes, int] = {}
-        for genes in (*self._members, *_intersections(self._members)):  # those that contain it come first
+        for genes in (*self._members, *intersections(self._members)):  # those that contain it come first
             counts[genes] = 1 - sum(count for other, count in counts.items() if genes < other)
         return [self._region(genes, count) for genes, count in counts.items()]
 
@@ -189,78 +188,3 @@ class Places:
         if (np.diff(codes[order]) == 0).any():
             raise JobError(f"space: tuples of {[self.space.choices[g].name for g in genes]} share a hash")
         return Region(genes, tuples[order], active[order], codes[order], count)
-
-    def _closed(self, genes: Iterable[int]) -> Genes:
-        """With all parents."""
-        found: set[int] = set()
-        for gene in genes:
-            while gene >= 0 and gene not in found:
-                found.add(gene)
-                gene = self._parent[gene]
-        return frozenset(found)
-
-    def _size(self, members: Genes) -> int:
-        """How many tuples the genes have, those whose parents are not among them being active."""
-        choices = self.space.choices
-
-        def count(g: int) -> int:
-            total = 0
-            for value in self.space.legal[g]:
-                product = 1
-                for child in children.get(g, ()):
-                    if choices[g].values[value] in choices[child].when[1]:  # type: ignore[index]
-                        product *= count(child)
-                total += product
-            return total
-
-        children: dict[int, list[int]] = {}
-        for g in members:
-            if self._parent[g] in members:
-                children.setdefault(self._parent[g], []).append(g)
-        size = 1
-        for g in members:
-            if self._parent[g] not in members:
-                size *= count(g)
-        return size
-
-    def _groups(self) -> list[Genes]:
-        """The places: genes that act together, where they are too many cut apart at those of most operators."""
-        space = self.space
-        slots = [{space.index[g] for g in (*slot.genes, *(slot.when[:1] if slot.when else ()))} for slot in space.slots]
-        together = [self._closed(genes) for genes in ([{g} for g in range(len(space.choices))] + slots)]
-        met: dict[int, set[int]] = {g: set() for g in range(len(space.choices))}
-        for genes in (*slots, *({g, self._parent[g]} - {-1} for g in met)):
-            for g in genes:
-                met[g] |= genes - {g}
-        operators = [self._closed(genes) for genes in slots]
-        times = {g: sum(g in genes for genes in operators) for g in met}
-        shared: set[int] = set()
-        while big := [group for group in _components(met, shared) if len(group) > 1 and self._size(group) > ALONE]:
-            shared |= {max(sorted(group), key=lambda g: times[g]) for group in big}
-        around = [group.union(*(met[g] & shared for g in group)) for group in _components(met, shared)]
-        found = {self._closed(genes) for genes in (*around, *together)}
-        return sorted((a for a in found if not any(a < b for b in found)), key=sorted)
-
-
-def _components(met: dict[int, set[int]], without: set[int]) -> list[Genes]:
-    """Connected groups of the genes that are not in ``without``."""
-    left = set(met) - without
-    found = []
-    while left:
-        group, border = set(), {min(left)}
-        while border:
-            group |= border
-            border = set().union(*(met[g] for g in border)) - without - group
-        found.append(frozenset(group))
-        left -= group
-    return found
-
-
-def _intersections(sets: list[Genes]) -> list[Genes]:
-    """All intersections of the sets and of these, without the sets themselves, the largest first."""
-    found: set[Genes] = set(sets)
-    new = set(sets)
-    while new:
-        new = {a & b for a in new for b in found} - found
-        found |= new
-    return sorted(found - set(sets), key=lambda genes: (-len(genes), sorted(genes)))
