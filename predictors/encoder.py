@@ -124,33 +124,43 @@ class EncoderPredictor:
 
 def free_task(features: Features, seed: int = 0) -> Task:
     """What is free of random architectures: the logs of their costs, and their features (proxies left out)."""
-    definition = features.definition
-    while definition["kind"] == "proxies":
-        definition = definition["features"]
+    definition = _without_proxies(features.definition)
     tokens = tokens_from(definition)
     rows = tokens.sample(RANDOM, np.random.default_rng(seed))
     targets = (np.log1p(tokens.cost(rows)), features_from(definition)(rows).astype(np.float64))
     return Task(tokens, rows, targets)
 
 
-def known_encoder(known: Sequence[tuple[Features, Rows, Floats]], seed: int = 0) -> Encoder:
+def _without_proxies(definition: Mapping[str, Any]) -> Mapping[str, Any]:
+    if definition["kind"] == "proxies":
+        return _without_proxies(definition["features"])
+    if definition["kind"] == "recipe":
+        return {**definition, "features": _without_proxies(definition["features"])}
+    return definition
+
+
+def known_encoder(
+    known: Sequence[tuple[Features, Rows, Floats]], seed: int = 0, features: Features | None = None
+) -> Encoder:
     """An encoder pre-trained on several spaces or tables: on what is free of each, and on what is known of rows of it.
 
     Args:
         known: for each the features, rows (n, G), and what is known of them (n, k), larger or smaller ones better alike:
             latencies of a table, proxies, or scores on another data set.
         seed: of all draws.
+        features: of the space in which the encoder will be used, if another: what is free there is learnt, too.
 
     Raises:
         PredictorError: there is none, or the shapes do not fit.
     """
     if not known:
         raise PredictorError("known: got none; legal: features, rows and values of one space or more")
-    tasks = [free_task(features, seed) for features in {id(each[0]): each[0] for each in known}.values()]
-    for features, rows, values in known:
+    spaces = [each[0] for each in known] + ([features] if features else [])
+    tasks = [free_task(each, seed) for each in {json.dumps(each.definition): each for each in spaces}.values()]
+    for described, rows, values in known:
         if np.ndim(values) != 2 or len(values) != len(rows) or not np.isfinite(values).all() or not len(rows):
             raise PredictorError(f"known: expected finite values (n, k) of {len(rows)} rows, got {np.shape(values)}")
-        tasks.append(Task(tokens_from(features.definition), rows, (np.asarray(values, np.float64),), scores=True))
+        tasks.append(Task(tokens_from(described.definition), rows, (np.asarray(values, np.float64),), scores=True))
     return pretrain(tasks, seed)
 
 

@@ -14,6 +14,7 @@ from predictors.code_features import CodeFeatures
 from predictors.errors import PredictorError
 from predictors.features import ArchitectureFeatures
 from predictors.proxies.features import ProxyFeatures
+from predictors.recipe_features import RecipeFeatures
 from search_spaces.space import SearchSpace
 from search_spaces.spaces import make_space
 
@@ -63,5 +64,7 @@ def features_from(definition: Mapping[str, Any]) -> Features:
             return CodeFeatures(counts)
     if kind == "proxies" and isinstance(definition.get("features"), Mapping):
         return ProxyFeatures.of(definition, features_from)
-    legal = f"kind space, cell ({', '.join(CELLS)}) or codes; or proxies beside the features of one of them"
+    if kind == "recipe" and isinstance(definition.get("features"), Mapping):
+        return RecipeFeatures.of(definition, features_from)
+    legal = f"kind space, cell ({', '.join(CELLS)}) or codes; or proxies or a recipe beside the features of one of them"
     raise PredictorError(f"features: got {dict(definition)!r}; legal: {legal}")

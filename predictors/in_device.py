@@ -45,8 +45,11 @@ class InDevicePredictor:
         self._stack: Stack | None = None
 
     @one_thread
-    def fit(self, X: NDArray[Any], ms: Floats) -> InDevicePredictor:
-        """Learn from rows (n, G) and latencies (n,) in any unit, positive, n >= `FEWEST`. PredictorError otherwise."""
+    def fit(self, X: NDArray[Any], ms: Floats, groups: NDArray[np.integer] | None = None) -> InDevicePredictor:
+        """Learn from rows (n, G) and latencies (n,) in any unit, positive, n >= `FEWEST`. PredictorError otherwise.
+
+        ``groups`` (n,): numbers of groups, at least two, where those of groups never seen are to be predicted (see `Stack`).
+        """
         ms = np.asarray(ms, dtype=np.float64)
         if np.ndim(X) != 2 or X.shape[1] != self._features.columns:
             raise PredictorError(f"X: expected rows of {self._features.columns} columns, got shape {np.shape(X)}")
@@ -54,10 +57,15 @@ class InDevicePredictor:
             raise PredictorError(f"X: at least {FEWEST} measured rows are needed, got {len(X)}")
         if ms.shape != (len(X),) or not (np.isfinite(ms) & (ms > 0)).all():
             raise PredictorError(f"ms: expected {len(X)} positive latencies, one a row, got shape {ms.shape}")
-        self._seen = np.asarray(X), ms
+        if groups is not None and (np.shape(groups) != ms.shape or len(np.unique(groups)) < 2):
+            raise PredictorError(
+                f"groups: expected {len(X)} numbers of at least 2 groups, got shape {np.shape(groups)}"
+            )
+        self._seen = {"rows": np.asarray(X), "ms": ms} | ({} if groups is None else {"groups": np.asarray(groups)})
         parts, near = self._features(X)
         self._scaled = FeatureScale(near, self._features.genes)
-        self._stack = Stack(self._seed, self._names, FOLDS, uneven=True).fit(parts, self._scaled(near), np.log(ms))
+        stack = Stack(self._seed, self._names, FOLDS, uneven=True)
+        self._stack = stack.fit(parts, self._scaled(near), np.log(ms), groups)
         return self
 
     @one_thread
@@ -78,7 +86,7 @@ class InDevicePredictor:
         if self._stack is None:
             raise PredictorError("InDevicePredictor.save: call fit(X, ms) first")
         facts = {"features": self._features.definition, "seed": self._seed, "learners": list(self._names)}
-        write_fitted(Path(path), KIND, facts, {"rows": self._seen[0], "ms": self._seen[1]})
+        write_fitted(Path(path), KIND, facts, self._seen)
 
     @classmethod
     def load(cls, path: str | Path) -> InDevicePredictor:
@@ -88,9 +96,9 @@ class InDevicePredictor:
             PredictorError: the file is none, or names features or learners that are not known; SpaceError: or a space.
         """
         facts = {"features": dict, "seed": int, "learners": list}
-        header, arrays = read_fitted(Path(path), KIND, facts, {"rows": 2, "ms": 1})
+        header, arrays = read_fitted(Path(path), KIND, facts, {"rows": 2, "ms": 1}, {"groups": 1})
         names = known_learners(path, header["learners"])
         features = latency_features_from(header["features"])
         if isinstance(features, OperatorParts) and arrays["rows"].dtype.kind != "i":
             raise PredictorError(f"{path}: rows: got {arrays['rows'].dtype}; legal: integers")
-        return cls(features, header["seed"], names).fit(arrays["rows"], arrays["ms"])
+        return cls(features, header["seed"], names).fit(arrays["rows"], arrays["ms"], arrays.get("groups"))

@@ -29,9 +29,9 @@ class Predictor(Protocol):
 
 
 class DevicePredictor(Protocol):
-    """Learns latencies (n,) of rows (n, G), and predicts the mean and standard deviation of their logs."""
+    """Learns latencies (n,) of rows (n, G), of groups (n,) if known, and predicts their logs: mean and standard deviation."""
 
-    def fit(self, X: NDArray[Any], ms: Floats) -> Any: ...
+    def fit(self, X: NDArray[Any], ms: Floats, groups: NDArray[np.integer] | None = None) -> Any: ...
 
     def predict(self, X: NDArray[Any]) -> tuple[Floats, Floats]: ...
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.ceiling import COVERED
 from predictors.correction import conformal
+from predictors.folds import group_folds
 from predictors.learners import LEARNERS, Learner, Process
 from predictors.unevenness import Unevenness
 
@@ -37,16 +39,22 @@ class Stack:
         self._names = tuple(learners)
         self._uneven = Unevenness(seed) if uneven else None
 
-    def fit(self, F: Floats, Z: Floats, target: Floats) -> Stack:
-        """Learn targets (n,), n >= 2, from features F (n, F) and the scaled ones Z (n, K) in which distances mean something."""
+    def fit(self, F: Floats, Z: Floats, target: Floats, groups: NDArray[Any] | None = None) -> Stack:
+        """Learn targets (n,), n >= 2, from features F (n, F) and the scaled ones Z (n, K) in which distances mean something.
+
+        ``groups`` (n,), of at least two values: rows of a group are left out together, where rows of other groups are to be
+        predicted; by rows left out at random, whose relatives were seen, such predictions would seem better than they are.
+        """
         self._range = target.min() - BEYOND * np.ptp(target), target.max() + BEYOND * np.ptp(target)
         rng = np.random.default_rng(self._seed)
-        count = min(self._count, len(target))
-        fold = rng.permutation(len(target)) % count
+        if groups is None:
+            fold = rng.permutation(len(target)) % min(self._count, len(target))
+        else:
+            fold = group_folds(groups, self._count, rng)
         self._folds: list[list[Learner]] = []
         self._seen: list[NDArray[np.int64]] = []
         left = np.zeros((len(self._names), len(target)))
-        for number in range(count):
+        for number in range(fold.max() + 1):
             rows, out = fold != number, fold == number
             own = int(rng.integers(2**31))
             learners = [LEARNERS[name](own).fit(F[rows], Z[rows], target[rows]) for name in self._names]

@@ -32,19 +32,24 @@ def write_fitted(path: Path, kind: str, facts: Mapping[str, Any], arrays: Mappin
 
 
 def read_fitted(
-    path: Path, kind: str, facts: Mapping[str, type], arrays: Mapping[str, int]
+    path: Path,
+    kind: str,
+    facts: Mapping[str, type],
+    arrays: Mapping[str, int],
+    optional: Mapping[str, int] | None = None,
 ) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The facts and arrays that `write_fitted` wrote.
 
     Args:
         facts: name -> type of what the header must have.
-        arrays: name -> dimensions of the arrays there must be, all finite numbers.
+        arrays: name -> dimensions of the arrays there must be, all finite numbers; optional: of those there may be.
 
     Raises:
         PredictorError: the file cannot be read, is of another kind or a newer version, or lacks something.
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
+            arrays = {**arrays, **{name: n for name, n in (optional or {}).items() if name in archive}}
             found = {name: archive[name] for name in (HEADER, *arrays)}
         header = json.loads(str(found.pop(HEADER)))
     except KeyError as error:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from predictors.cells import CELLS, Cell
 from predictors.errors import PredictorError
 from predictors.features import spec_features
+from predictors.recipe_features import Recipe, scale_of
 from search_spaces.build import cost
 from search_spaces.decode import state_size
 from search_spaces.operators import get_operator
@@ -182,6 +183,37 @@ class CodeTokens(Tokens):
         return rng.integers(self._counts, size=(count, len(self._counts)))
 
 
+class RecipeTokens(Tokens):
+    """Those of an architecture, and one for each gene of a training recipe: of its name, and of its word or, scaled to mean
+    0 and deviation 1 over the gene's values, its number. They are wired to nothing."""
+
+    def __init__(self, architecture: Tokens, recipe: Recipe) -> None:
+        self._architecture = architecture
+        self._counts = np.array([len(values) for values in recipe.values()])
+        self._first = len(architecture.vocabulary) + np.cumsum([0, *self._counts[:-1]])
+        said = []
+        for gene, values in recipe.items():
+            scale = scale_of(values)
+            if scale is None:
+                codes = np.array([_code(f"{gene} {word}") for word in values])
+            else:
+                codes = ((scale - scale.mean()) / (scale.std() or 1.0))[:, None] * _code(f"number {gene}")
+            name = np.tile(_code(f"recipe {gene}"), (len(values), 1))
+            said.append(np.hstack((name, codes, np.zeros((len(values), WIDTH - 2 * CODE)))))
+        vocabulary = np.concatenate((architecture.vocabulary, *said)).astype(np.float32)
+        costs = np.concatenate((architecture._costs, np.zeros((int(self._counts.sum()), len(COSTS)))))
+        alone = architecture._wires.max() + 1 + np.arange(2)  # points of no other token
+        super().__init__(vocabulary, costs, np.concatenate((architecture._wires, np.tile(alone, (len(recipe), 1)))))
+
+    def held(self, X: NDArray[np.integer]) -> Integers:
+        G = X.shape[1] - len(self._counts)
+        return np.hstack((self._architecture.held(X[:, :G]), X[:, G:] + self._first))
+
+    def sample(self, count: int, rng: np.random.Generator) -> NDArray[np.integer]:
+        recipe = rng.integers(self._counts, size=(count, len(self._counts)))
+        return np.hstack((self._architecture.sample(count, rng), recipe))
+
+
 def tokens_from(definition: Mapping[str, Any]) -> Tokens:
     """Tokens of what features of that definition describe; see `predictors.encoding.features_from`.
 
@@ -197,7 +229,9 @@ def tokens_from(definition: Mapping[str, Any]) -> Tokens:
         return CodeTokens(list(definition["cardinalities"]))
     if kind == "proxies":
         return tokens_from(definition["features"])
-    raise PredictorError(f"features: got kind {kind!r}; legal for tokens: space, cell, codes, proxies")
+    if kind == "recipe":
+        return RecipeTokens(tokens_from(definition["features"]), dict(definition["recipe"]))
+    raise PredictorError(f"features: got kind {kind!r}; legal for tokens: space, cell, codes, proxies, recipe")
 
 
 def _described(specs: list[OperatorSpec]) -> tuple[Floats, NDArray[np.float64]]:

@@ -16,7 +16,8 @@ from nas.bench.in_device_cli import in_device
 from nas.bench.learning_curves_cli import learning_curves, train_curves
 from nas.bench.predictors_cli import accuracy_predictor, latency_transfer, words
 from nas.bench.proxies_cli import proxies
-from nas.bench.search_cli import constraints, engine, search, searchers
+from nas.bench.recipes_cli import train_recipes
+from nas.bench.search_cli import constraints, engine, search, searchers, steady
 from nas.bench.throughput_cli import throughput
 from nas.bench.timm_cli import timm_models
 from nas.progress import Progress, Terminal
@@ -31,11 +32,13 @@ app.command()(in_device)
 app.command()(timm_models)
 app.command()(train_curves)
 app.command()(learning_curves)
+app.command()(train_recipes)
 app.command()(throughput)
 app.command()(calibrate)
 app.command()(proxies)
 app.command()(search)
 app.command()(searchers)
+app.command()(steady)
 app.command()(engine)
 app.command()(constraints)
 

@@ -15,6 +15,7 @@ from nas.bench.in_device_table import Architectures
 from nas.bench.latency_transfer import scores
 from nas.errors import JobError
 from nas.progress import Progress
+from predictors.folds import group_folds
 from predictors.in_device import FEWEST
 from predictors.registry import IN_DEVICE_PREDICTORS
 
@@ -39,20 +40,12 @@ class Split:
             order = known[rng.permutation(len(known))]
             yield order[: self.train], order[self.train :][: self.test]
             return
-        fold = self._folds(self.groups[known], rng)
+        groups = len(np.unique(self.groups[known]))
+        if groups < self.folds:
+            raise JobError(f"--group: holds {groups} groups; legal: at least as many as --folds ({self.folds})")
+        fold = group_folds(self.groups[known], self.folds, rng)
         for number in range(self.folds):
             yield known[fold != number], known[fold == number]
-
-    def _folds(self, groups: NDArray[Any], rng: np.random.Generator) -> Rows:
-        """(n,) fold of each row: groups in random order, each to the fold that has fewest rows so far."""
-        names, number, counts = np.unique(groups, return_inverse=True, return_counts=True)
-        if len(names) < self.folds:
-            raise JobError(f"--group: holds {len(names)} groups; legal: at least as many as --folds ({self.folds})")
-        size, where = np.zeros(self.folds, np.int64), np.zeros(len(names), np.int64)
-        for group in rng.permutation(len(names)):
-            where[group] = size.argmin()
-            size[where[group]] += counts[group]
-        return where[number]
 
 
 def bench_in_device(
@@ -86,6 +79,7 @@ def bench_in_device(
             )
     advance, done = progress.task("fit and predict", len(devices) * seeds * len(predictors)), 0
     found: list[dict[str, Any]] = []
+    numbers = None if split.groups is None else np.unique(split.groups, return_inverse=True)[1]
     for device, ms in devices.items():
         known = rows_of[device]
         for seed in range(seeds):
@@ -94,7 +88,7 @@ def bench_in_device(
                 guesses = []
                 for learnt, judged in draws:
                     predictor = IN_DEVICE_PREDICTORS[name](architectures.parts(learnt), seed)
-                    predictor.fit(architectures.X[learnt], ms[learnt])
+                    predictor.fit(architectures.X[learnt], ms[learnt], None if numbers is None else numbers[learnt])
                     guesses.append((judged, *predictor.predict(architectures.X[judged])))
                 judged, mean, std = (np.concatenate(part) for part in zip(*guesses, strict=True))
                 facts = {"predictor": name, "target": device, "train": round(np.mean([len(rows) for rows, _ in draws]))}

@@ -31,6 +31,7 @@ def learning_curves(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV (gzip too) with columns curve, epoch, value")],
     shares: Annotated[str, typer.Option(help="of the training that is seen")] = "0.1,0.25,0.5",
     out: Annotated[Path | None, typer.Option(help="CSV file for the rows")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file for a picture of the rows")] = None,
     as_json: AsJson = False,
 ) -> None:
     """How well curves cut off early rank networks by their end: extrapolated, beside the last value seen."""
@@ -38,6 +39,10 @@ def learning_curves(
 
     rows = bench_learning_curves(read_curves(file), _shares(shares))
     write_rows(rows, out)
+    if plot is not None:
+        from nas.bench.learning_curves_figure import draw
+
+        draw(rows, plot)
     if as_json:
         print_rows(rows)
         return

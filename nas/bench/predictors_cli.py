@@ -43,6 +43,10 @@ def accuracy_predictor(
     train: Annotated[str, typer.Option(help="architectures learnt from, e.g. 100,400")] = "50,100,200,400",
     operators: Operators = None,
     space: SpaceName = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="columns of the recipe that each was trained by, told beside it, e.g. epochs,lr,optimizer"),
+    ] = None,
     predictors: Predictors = None,
     seeds: Seeds = 10,
     test: Annotated[
@@ -51,8 +55,8 @@ def accuracy_predictor(
     known: Annotated[
         str | None,
         typer.Option(
-            help="what encoders learn first, and are compared with themselves: columns of the table, e.g. c10_test, or "
-            "restricted spaces of the run, e.g. conv"
+            help="what encoders learn first, and are compared with themselves: columns of the table, e.g. c10_test, "
+            "restricted spaces of the run, e.g. conv, or another table's column, FILE:SPACE:COLUMN"
         ),
     ] = None,
     out: Out = None,
@@ -60,16 +64,21 @@ def accuracy_predictor(
 ) -> None:
     """How well accuracy predictors rank architectures of a table, or of a run, that they were not trained on."""
     from nas.bench.accuracy_predictor import bench_accuracy_predictors
-    from nas.bench.known_scores import bench_known_scores, known_columns
+    from nas.bench.known_scores import bench_known_scores, elsewhere, known_columns, known_tables
     from nas.bench.run_table import run_tabular
-    from nas.bench.tabular import read_tabular
+    from nas.bench.tabular import read_tabular, with_recipe
     from nas.errors import JobError
     from predictors.registry import ACCURACY_PREDICTORS, ENCODERS
 
     if (table is None) == (run is None):
         raise JobError("--table, --run: got neither or both; legal: one of them")
-    if run is not None and (operators or space or target):
-        raise JobError("--run: a run has its own space and metric; legal: without --operators, --space and --target")
+    if run is not None and (operators or space or target or recipe):
+        raise JobError(
+            "--run: a run has its own space and metric; legal: without --operators, --space, --recipe and --target"
+        )
+    for column in words(recipe):
+        if column in (*words(target), *words(known), *words(operators)):
+            raise JobError(f"--recipe: {column!r} is of --target, --known or --operators too; legal: another column")
     if table is not None and not words(target):
         raise JobError("--target: is missing; legal: columns of the table")
     names = words(predictors) or list(ENCODERS if known else ACCURACY_PREDICTORS)
@@ -77,15 +86,25 @@ def accuracy_predictor(
         if name not in ACCURACY_PREDICTORS:
             raise JobError(f"--predictors: got {name!r}; legal: {', '.join(ACCURACY_PREDICTORS)}")
     counts, others = numbers(train, "--train", 5), words(known)
+    if run is not None:
+        scored = known_tables(elsewhere(others))
     with Terminal(Console(stderr=True)) as progress:
         if run is not None:
             judged = test or 200
-            read, metric, scored = run_tabular(run, counts[-1] + judged, others, KNOWN_OF_RUN, progress)
-            targets = [metric]
+            parts = [word for word in others if ":" not in word]
+            read, metric, found = run_tabular(run, counts[-1] + judged, parts, KNOWN_OF_RUN, progress)
+            targets, scored = [metric], {name: (read.features, *each) for name, each in found.items()} | scored
         else:
             assert table is not None
             read, targets, judged = read_tabular(table, words(operators), space), words(target), test or 3000
-            scored = known_columns(read, others)
+            if words(recipe):
+                read = with_recipe(read, words(recipe))
+            tables = elsewhere(others, read.frame.columns)
+            if tables and space is None:
+                raise JobError(
+                    f"--space: is missing; legal with --known {tables[0]}: one, for plain codes share no operators"
+                )
+            scored = known_columns(read, [word for word in others if word not in tables]) | known_tables(tables)
         if others:
             if len(targets) > 1:
                 raise JobError(f"--target: got {target!r}; legal with --known: one column")

@@ -13,7 +13,8 @@ import pandas as pd
 import torch
 from scipy.stats import kendalltau
 
-from nas.data import load_data
+from nas.data import Data, load_data
+from nas.job import Job
 from nas.job_file import load_job
 from nas.latency.plan import choose_networks
 from nas.progress import Progress, Silent
@@ -85,11 +86,13 @@ def bench_ranks(folder: Path, count: int, seeds: int, workers: int, progress: Pr
 
 
 def _train_alone(job_path: str, genes: dict[str, Any], seed: int, workers: int) -> float:
-    """Quality on the search split of one architecture trained from scratch (bits per byte are negated)."""
     job = load_job(job_path)
     torch.set_num_threads(1 if workers > 1 else job.threads)
-    data = load_data(job.data)
-    architecture = Architecture.from_json(genes)
+    return train_alone(job, load_data(job.data), Architecture.from_json(genes), seed)
+
+
+def train_alone(job: Job, data: Data, architecture: Architecture, seed: int) -> float:
+    """Quality on the search split of one architecture trained from scratch by the job's recipe (bits per byte are negated)."""
     torch.manual_seed(1000 + seed)
     network = build_network(architecture)
     extent = architecture.input_shape[-1]

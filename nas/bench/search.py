@@ -116,31 +116,39 @@ def one_search(field: Arena, task: SearchTask, searcher: str, seed: int) -> list
     if searcher in OUTSIDE:
         places = outside_search(searcher, field.space, field.F, max(task.budgets), task.population, seed)
     else:
-        asked = tuple(f"objective{i}" for i in range(task.objectives))
-        problem = Problem(
-            field.space,
-            max(task.budgets),
-            task.population,
-            asked,
-            resolution={name: width for name, width in zip(asked, task.resolution, strict=False) if width > 0},
-            seed=seed,
-            batch=task.batch,
-            encoding=field.features,
-        )
-        places = field.space.place(drive(problem, searcher, lambda X: field.F[field.space.place(X)]).X)
-    if task.objectives > 1:
-        curve = _missing(field.F, places)
-        figures = {"missing_hypervolume": curve}
-    else:
-        told = field.F[places, 0]
-        best = places[np.array([int(np.argmin(told[: i + 1])) for i in range(len(told))])]
-        sign = -1.0 if task.maximize else 1.0
-        figures = {"report": field.report[best], "best": sign * field.F[best, 0]}
+        search = drive(problem_of(field, task, seed), searcher, lambda X: field.F[field.space.place(X)])
+        places = field.space.place(search.X)
+    curves = figures(field, task, places)
     return [
         {"searcher": searcher, "budget": budget, "seed": seed}
-        | {name: float(values[min(budget, len(values)) - 1]) for name, values in figures.items()}
+        | {name: float(values[min(budget, len(values)) - 1]) for name, values in curves.items()}
         for budget in task.budgets
     ]
+
+
+def problem_of(field: Arena, task: SearchTask, seed: int) -> Problem:
+    """What a searcher of ours is told."""
+    asked = tuple(f"objective{i}" for i in range(task.objectives))
+    return Problem(
+        field.space,
+        max(task.budgets),
+        task.population,
+        asked,
+        resolution={name: width for name, width in zip(asked, task.resolution, strict=False) if width > 0},
+        seed=seed,
+        batch=task.batch,
+        encoding=field.features,
+    )
+
+
+def figures(field: Arena, task: SearchTask, places: np.ndarray) -> dict[str, Floats]:
+    """Name -> (n,) after 1, 2, ... of the rows queried, which are the table's at ``places`` (n,); see `bench_search`."""
+    if task.objectives > 1:
+        return {"missing_hypervolume": _missing(field.F, places)}
+    told = field.F[places, 0]
+    best = places[np.array([int(np.argmin(told[: i + 1])) for i in range(len(told))])]
+    sign = -1.0 if task.maximize else 1.0
+    return {"report": field.report[best], "best": sign * field.F[best, 0]}
 
 
 def _missing(F: Floats, places: np.ndarray) -> Floats:

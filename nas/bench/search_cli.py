@@ -67,6 +67,44 @@ def search(
     Console().print(shown)
 
 
+def steady(
+    table: TableFile,
+    maximize: Annotated[str | None, typer.Option(help="columns that a query tells and that are to grow")] = None,
+    minimize: Annotated[str | None, typer.Option(help="columns that a query tells and that are to shrink")] = None,
+    genes: Annotated[str | None, typer.Option(help="the table's columns of choices, e.g. e01,e02,e12")] = None,
+    space: SpaceName = None,
+    searchers: Annotated[str, typer.Option(help="names")] = "nsga2,regularised-evolution,predictor-nsga2",
+    windows: Annotated[str, typer.Option(help="evaluations that stay out; 1 waits for whole batches")] = "1,20,40",
+    crews: Annotated[str, typer.Option(help="numbers of workers")] = "8,16,32",
+    deviation: Annotated[float, typer.Option(min=0, max=3, help="of the logarithm of an evaluation's time")] = 0.5,
+    budget: Annotated[int, typer.Option(min=2, help="queries")] = 200,
+    population: Annotated[int, typer.Option(min=2, help="rows that breed, and rows asked for at once")] = 20,
+    seeds: Annotated[int, typer.Option(min=1, help="searches of each searcher and window")] = 10,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """How busy workers are, by a simulated clock, and what is found, where the next batch is asked for early."""
+    from nas.bench.search import SearchTask
+    from nas.bench.steady import bench_steady
+    from nas.bench.tabular import read_tabular
+
+    task = SearchTask(tuple(words(maximize)), tuple(words(minimize)), None, (budget,), population, population)
+    read = read_tabular(table, words(genes), space, "--genes")
+    asked = numbers(windows, "--windows", 1), numbers(crews, "--crews", 1)
+    with Terminal(Console(stderr=True)) as progress:
+        rows = bench_steady(read, task, words(searchers), *asked, deviation, seeds, progress)
+    write_rows(rows, out, digits=6)
+    if as_json:
+        print_rows(rows)
+        return
+    figures = [name.removesuffix("_mean") for name in rows.columns if name.endswith("_mean")]
+    shown = Table("searcher", "window", *figures)
+    for row in rows.to_dict("records"):
+        values = [f"{row[f'{name}_mean']:.4g} ({row[f'{name}_std']:.2g})" for name in figures]
+        shown.add_row(row["searcher"], str(row["window"]), *values)
+    Console().print(shown)
+
+
 def _widths(given: list[str]) -> tuple[float, ...]:
     from nas.errors import JobError
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from nas.errors import JobError
 from predictors.cell_features import CellFeatures
 from predictors.cells import CELLS
 from predictors.code_features import CodeFeatures
 from predictors.encoding import Features, features_of
+from predictors.recipe_features import RecipeFeatures
 from search_spaces import SpaceError, get_space
 from search_spaces.spaces.nas_bench_201 import genes_of
 
@@ -51,8 +53,9 @@ def read_tabular(
 ) -> Tabular:
     """The table in ``path``, whose architectures are in the columns ``operators``, or where ``space`` usually has them.
 
-    operators: columns of categories, one a choice; ``option`` is what errors about them name. space: a cell (`CELLS`) or a
-    shipped space; with ``operators`` too, its genes are those columns, as indices of the values.
+    operators: columns of categories, one a choice; ``option`` is what errors about them name. space: a cell (`CELLS`), a
+    shipped space or the file of one; with ``operators`` too, its genes are those columns, as indices of the values, as are
+    columns that have the genes' names.
 
     Raises:
         JobError: neither or an unknown one is given, a column is missing, or a code is illegal; nothing is read in vain.
@@ -68,20 +71,51 @@ def read_tabular(
         coded = [np.unique(frame[column].astype(str), return_inverse=True) for column in operators]
         features: Features = CodeFeatures(_shared([len(names) for names, _ in coded]))
         return Tabular(np.stack([codes for _, codes in coded], axis=1), features, frame)
+    genes: list[str] = []
     if space in CELLS:
         features = CellFeatures(CELLS[space])
     else:
         try:
-            features = features_of(get_space(space))
+            known = get_space(space)
         except SpaceError as error:
             raise JobError(f"--{error}; or a cell: {', '.join(CELLS)}") from None
-    if operators:
-        codes = frame[list(operators)].to_numpy()
+        features, genes = features_of(known), [choice.name for choice in known.choices]
+    if operators or (genes and set(genes) <= set(frame.columns)):
+        codes = frame[list(operators or genes)].to_numpy()
     elif space.partition("/")[0] in _USUAL:
         codes = _USUAL[space.partition("/")[0]](frame)
     else:
-        raise JobError(f"{option}: is missing; --space {space} says not where its genes are")
+        raise JobError(
+            f"{option}: is missing; --space {space} says not where its genes are, no columns have their names"
+        )
     return Tabular(_checked(codes, features, option), features, frame)
+
+
+def with_recipe(table: Tabular, columns: Sequence[str], option: str = "--recipe") -> Tabular:
+    """The table with genes of a training recipe behind those of its architectures (`RecipeFeatures`): columns of numbers, or of
+    words, which are categories, as true and false are.
+
+    Raises:
+        JobError: a column is missing or named twice, or lacks a number.
+    """
+    recipe: dict[str, list[str] | list[float]] = {}
+    codes = [table.codes]
+    for name in columns:
+        if name not in table.frame.columns:
+            raise JobError(f"{option}: got {name!r}; legal: {_columns(table.frame, name)}")
+        if name in recipe:
+            raise JobError(f"{option}: {name!r} came twice; legal: once each")
+        column = table.frame[name]
+        if is_numeric_dtype(column) and not is_bool_dtype(column):
+            column = column.astype(np.float64)
+            if not np.isfinite(column).all():
+                raise JobError(f"{option}: column {name!r} lacks numbers; legal: one in every row")
+        else:
+            column = column.astype(str)
+        values, coded = np.unique(column.to_numpy(), return_inverse=True)
+        recipe[name] = values.tolist()
+        codes.append(coded[:, None])
+    return Tabular(np.concatenate(codes, axis=1), RecipeFeatures(table.features, recipe), table.frame)
 
 
 def _checked(codes: NDArray[np.generic], features: Features, option: str) -> Codes:

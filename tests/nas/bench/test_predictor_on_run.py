@@ -68,10 +68,10 @@ def test_what_is_known_is_not_of_those_that_are_predicted(table: Path, monkeypat
     monkeypatch.setattr(encoder_training, "TUNE_STEPS", (4, 4))
     monkeypatch.setattr(encoder, "RANDOM", 64)
     read = read_tabular(table, GENES, None)
-    known = {"other": (read.codes, read.values("other", ""))}
+    known = {"other": (read.features, read.codes, read.values("other", ""))}
     rows = bench_known_scores(read, "accuracy", known, [20], 1, ["encoder"], 15, Silent())
     assert list(rows["predictor"]) == ["encoder", "encoder from other"]
-    everything = {"other": (read.codes[:1], np.ones(1))}
+    everything = {"other": (read.features, read.codes[:1], np.ones(1))}
     held = read_tabular(table, GENES, None)
     held.codes[:] = held.codes[0]
     with pytest.raises(JobError, match="nothing is known"):
