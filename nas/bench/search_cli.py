@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from nas.bench.predictors_cli import AsJson, Out, SpaceName, TableFile, numbers, print_rows, words, write_rows
 from nas.progress import Terminal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def search(
@@ -59,12 +62,7 @@ def search(
     if as_json:
         print_rows(rows)
         return
-    figures = [name.removesuffix("_mean") for name in rows.columns if name.endswith("_mean")]
-    shown = Table("searcher", "budget", *figures)
-    for row in rows.to_dict("records"):
-        values = [f"{row[f'{name}_mean']:.5g} ({row[f'{name}_std']:.2g})" for name in figures]
-        shown.add_row(row["searcher"], str(row["budget"]), *values)
-    Console().print(shown)
+    _show(rows, "budget", digits=5)
 
 
 def steady(
@@ -97,11 +95,16 @@ def steady(
     if as_json:
         print_rows(rows)
         return
+    _show(rows, "window", digits=4)
+
+
+def _show(rows: pd.DataFrame, key: str, digits: int) -> None:
+    """Every figure of every searcher and value of ``key``, its spread in brackets."""
     figures = [name.removesuffix("_mean") for name in rows.columns if name.endswith("_mean")]
-    shown = Table("searcher", "window", *figures)
+    shown = Table("searcher", key, *figures)
     for row in rows.to_dict("records"):
-        values = [f"{row[f'{name}_mean']:.4g} ({row[f'{name}_std']:.2g})" for name in figures]
-        shown.add_row(row["searcher"], str(row["window"]), *values)
+        values = [f"{row[f'{name}_mean']:.{digits}g} ({row[f'{name}_std']:.2g})" for name in figures]
+        shown.add_row(row["searcher"], str(row[key]), *values)
     Console().print(shown)
 
 
