@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from nas.bench.cli import app as bench_app
-from nas.catalogue.cli import check_operator, operators, spaces_app
+from nas.catalogue.cli import AsJson, check_operator, operators, spaces_app
 from nas.importance.cli import importance
 from nas.latency.cli import devices_app, latency, profile
 from nas.proxies.cli import proxies
@@ -39,7 +39,6 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="a packaged job 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, made by `nas run`")]
 Out = Annotated[Path | None, typer.Option("--out", help="run directory; default results/runs/<job name>")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="print the plan and its estimated cost, do nothing")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 PICKS = "knee, fastest, best, goal, or a latency such as 5ms"
 WorkerCount = Annotated[
     int | None, typer.Option("--workers", min=1, max=4096, help="processes that evaluate; default: the job's threads")

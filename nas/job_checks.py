@@ -36,7 +36,7 @@ def problems_of(job: Job) -> Iterator[Problem]:
         yield "search.window", search.window, f"at most search.evaluations ({search.evaluations})"
     if len(set(search.controls)) < len(search.controls):
         yield "search.controls", list(search.controls), "each control once"
-    yield from _searcher_problems(search.searcher, search.window)
+    yield from searcher_problems(search.searcher, search.window)
     seen: set[str] = set()
     for index, device in enumerate(job.devices):
         if device.name in seen:
@@ -45,7 +45,8 @@ def problems_of(job: Job) -> Iterator[Problem]:
         yield from _device_problems(f"devices[{index}]", device)
 
 
-def _searcher_problems(name: str, window: int) -> Iterator[Problem]:
+def searcher_problems(name: str, window: int) -> Iterator[Problem]:
+    """Why a searcher of that name cannot search, or not with that window."""
     from nas.errors import JobError
     from nas.search.base import get_searcher, searcher_names
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from predictors.ceiling import Ceiling
-from predictors.encoder_network import Encoder
+from predictors.encoder_network import KNOWN, Encoder
 from predictors.encoder_training import Members, Task, embed, pretrain
 from predictors.encoding import Features, features_from
 from predictors.errors import PredictorError
@@ -144,6 +145,9 @@ def known_encoder(
 ) -> Encoder:
     """An encoder pre-trained on several spaces or tables: on what is free of each, and on what is known of rows of it.
 
+    All that is known shapes its embedding; a predictor's networks start at a mix of the first `KNOWN` columns, and a
+    UserWarning says so where there are more.
+
     Args:
         known: for each the features, rows (n, G), and what is known of them (n, k), larger or smaller ones better alike:
             latencies of a table, proxies, or scores on another data set.
@@ -161,6 +165,11 @@ def known_encoder(
         if np.ndim(values) != 2 or len(values) != len(rows) or not np.isfinite(values).all() or not len(rows):
             raise PredictorError(f"known: expected finite values (n, k) of {len(rows)} rows, got {np.shape(values)}")
         tasks.append(Task(tokens_from(described.definition), rows, (np.asarray(values, np.float64),), scores=True))
+    if (columns := sum(np.shape(values)[1] for _, _, values in known)) > KNOWN:
+        warnings.warn(
+            f"known: got {columns} columns; predictors start at a mix of the first {KNOWN}, all shape the embedding",
+            stacklevel=2,
+        )
     return pretrain(tasks, seed)
 
 

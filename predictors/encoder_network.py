@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from predictors.tokens import ABSENT, PLACE, WIDTH
+from predictors.token_sequences import ABSENT, PLACE, WIDTH
 
 DIM = 32
 HEADS = 4

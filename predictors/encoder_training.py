@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from predictors.encoder_network import EMBEDDING, KNOWN, Encoder, ranking_loss
-from predictors.tokens import ABSENT, Tokens
+from predictors.token_sequences import ABSENT, Tokens
 
 Rows = NDArray[np.integer]
 Floats = NDArray[np.float64]

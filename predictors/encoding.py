@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from predictors.cell_features import CellFeatures
 from predictors.cells import CELLS
 from predictors.code_features import CodeFeatures
 from predictors.errors import PredictorError
-from predictors.features import ArchitectureFeatures
+from predictors.features import ArchitectureFeatures, Features
 from predictors.proxies.features import ProxyFeatures
 from predictors.recipe_features import RecipeFeatures
 from search_spaces.space import SearchSpace
 from search_spaces.spaces import make_space
-
-
-class Features(Protocol):
-    """Rows (n, G) of genes or codes -> features (n, F) float32, of which the first `genes` are one-hot."""
-
-    @property
-    def columns(self) -> int:
-        """G."""
-        ...
-
-    @property
-    def genes(self) -> int: ...
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def definition(self) -> dict[str, Any]:
-        """JSON-able; see `features_from`."""
-        ...
-
-    def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]: ...
 
 
 def features_of(space: SearchSpace) -> Features:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from functools import lru_cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,28 @@ from search_spaces.space import SearchSpace
 from search_spaces.spec import OperatorSpec
 
 Floats = NDArray[np.float64]
+
+
+class Features(Protocol):
+    """Rows (n, G) of genes or codes -> features (n, F) float32, of which the first `genes` are one-hot."""
+
+    @property
+    def columns(self) -> int:
+        """G."""
+        ...
+
+    @property
+    def genes(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """JSON-able; see `predictors.encoding.features_from`."""
+        ...
+
+    def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]: ...
 
 
 @lru_cache(maxsize=65536)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.errors import PredictorError
-
-if TYPE_CHECKING:
-    from predictors.encoding import Features
+from predictors.features import Features
 
 Floats = NDArray[np.float64]
 Recipe = Mapping[str, Sequence[str] | Sequence[float]]  # gene -> its values by code, all words or all numbers

@@ -208,8 +208,9 @@ class SearchSpace:
             a = np.where(active_a, a, np.where(active_b, b, self._filled(a, active_a | active_b, rng)))
             b = np.where(active_b, b, a)
         bits = rng.integers(256, size=(a.size + 7) // 8, dtype=np.uint8)
-        coin = np.unpackbits(bits, count=a.size).astype(bool).reshape(a.shape)
-        return self.canonicalise(np.where(coin, a, b))
+        coin = np.unpackbits(bits, count=a.size).reshape(a.shape)
+        chosen = b ^ (a ^ b) * coin  # a where the coin is 1; np.where waits for every wrong guess of a branch
+        return self.canonicalise(chosen)
 
     def neighbours(self, row: np.ndarray) -> np.ndarray:
         """Every architecture that differs from ``row`` ``(G,)`` in one active gene; genes that become active take

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterator
-from dataclasses import astuple
+from contextlib import contextmanager
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,17 @@ SMALL_JOB: dict[str, Any] = {
     "devices": [{"name": "cpu", "runtime": "torch"}],
     "search": {"evaluations": 8, "population": 4, "images": 40, "calibration_images": 32},
 }
+
+# how long is timed where no test looks at how exactly
+BRIEF = replace(
+    MeasureSettings.quick(),
+    warmup_runs=3,
+    warmup_seconds=0.0,
+    warmup_max_seconds=0.005,
+    min_runs=6,
+    target_seconds=0.0,
+    max_seconds=0.02,
+)
 
 Once = Callable[[str, Callable[[Path], None]], Path]
 
@@ -56,10 +68,20 @@ def _own_cache(shared: Path) -> None:
     pytest.MonkeyPatch().setenv("NAS_CACHE", str(shared / "cache"))
 
 
+@contextmanager
+def briefly() -> Iterator[None]:
+    """Everything is timed as `BRIEF` says, whatever it asks for."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("quick", "thorough"):
+            patch.setattr(MeasureSettings, name, lambda: BRIEF)
+        patch.setattr(MeasureSettings.__init__, "__defaults__", astuple(BRIEF))
+        for module in ("probing", "rig"):
+            patch.setattr(f"nas.latency.{module}.BRIEF", BRIEF)
+        yield
+
+
 @pytest.fixture(scope="module")
 def brief() -> Iterator[None]:
-    """What names no settings of its own, and what asks for thorough ones, measures as briefly as a trial does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(MeasureSettings, "thorough", MeasureSettings.quick)
-        patch.setattr(MeasureSettings.__init__, "__defaults__", astuple(MeasureSettings.quick()))
+    """See `briefly`."""
+    with briefly():
         yield

@@ -120,7 +120,12 @@ class Runtime(ABC):
         """Raise HardwareError with the reason when the runtime cannot be used here."""
         usable, reason = self.availability()
         if not usable:
-            raise HardwareError(f"runtime {self.name!r} is not available: {reason}")
+            raise unavailable(self.name, reason)
+
+
+def unavailable(runtime: str, reason: str) -> HardwareError:
+    """The error of a runtime that cannot be used here."""
+    return HardwareError(f"runtime {runtime!r} is not available: {reason}")
 
 
 def deployed(module: nn.Module) -> nn.Module:

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, ClassVar
 
 from hardware.errors import HardwareError, RefusedError
-from hardware.runtimes.base import Item, Runner, Runtime, unique_items
+from hardware.runtimes.base import Item, Runner, Runtime, unavailable, unique_items
 from hardware.runtimes.cache import ConversionCache
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def packages_problem(packages: Sequence[str]) -> str | None:
 def require_packages(runtime: str, packages: Sequence[str]) -> None:
     """Raise HardwareError with the reason where the runtime of that name lacks one of these."""
     if problem := packages_problem(packages):
-        raise HardwareError(f"runtime {runtime!r} is not available: {problem}")
+        raise unavailable(runtime, problem)
 
 
 def check_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> object:

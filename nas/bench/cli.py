@@ -14,7 +14,7 @@ from rich.table import Table
 from nas.bench.calibration_cli import calibrate
 from nas.bench.in_device_cli import in_device
 from nas.bench.learning_curves_cli import learning_curves, train_curves
-from nas.bench.predictors_cli import accuracy_predictor, latency_transfer, words
+from nas.bench.predictors_cli import AsJson, accuracy_predictor, latency_transfer, words
 from nas.bench.proxies_cli import proxies
 from nas.bench.recipes_cli import train_recipes
 from nas.bench.search_cli import constraints, engine, search, searchers, steady
@@ -43,7 +43,6 @@ app.command()(engine)
 app.command()(constraints)
 
 Space = Annotated[str, typer.Option(help="search space, e.g. hybrid-vision or hybrid-vision/mobile")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 Seed = Annotated[int, typer.Option(min=0, help="of the random draws")]
 
 

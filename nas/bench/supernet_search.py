@@ -11,14 +11,16 @@ import pandas as pd
 from nas.bench.accuracy_predictor import summary
 from nas.errors import JobError
 from nas.job import DeviceSection
+from nas.job_checks import searcher_problems
 from nas.progress import Progress
 from nas.report.step import measure_networks, score_on_test
 from nas.resources import ALONE, Resources
 from nas.run import RunDirectory
 from nas.search import get_searcher, pareto
 from nas.search.candidates import spread
-from nas.search.driver import SearchResult, run_search
+from nas.search.driver import SearchResult
 from nas.search.problem import Rows
+from nas.search.study import search_devices
 from nas.session import Session
 
 
@@ -32,7 +34,8 @@ def bench_supernet_search(
     progress: Progress,
     resources: Resources = ALONE,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every searcher with every seed on the run's supernet and one device's latency table, at equal cost.
+    """Every searcher with every seed on the run's supernet and one device's latency table, at equal cost: what `nas search`
+    would do with it, by the job's limit, goal, resolutions, window and designs.
 
     Evaluations are shared through the run's cache, as in its own search, and kept: the bench resumes.
 
@@ -43,13 +46,16 @@ def bench_supernet_search(
             (``test_``) the test split, latency_ms with its 90 % interval, and measured_ms with its own.
 
     Raises:
-        JobError: the folder is no trained run, or a name is unknown.
+        JobError: the folder is no trained run, a name is unknown, or a searcher cannot search with the job's window.
     """
     for name in searchers:
         get_searcher(name)
     with RunDirectory.open(folder) as run:
         if not run.step_done("train"):
             raise JobError(f"run {folder}: its supernet is not trained yet; `nas train` does that")
+        problems = (problem for name in searchers for problem in searcher_problems(name, run.job.search.window))
+        for key, came, legal in problems:
+            raise JobError(f"{key}: came {came} in the job of run {folder}; legal: {legal}")
         session = Session(run, progress, resources)
         section = _section(session, device)
         results = _results(session, section, searchers, max(budgets), seeds)
@@ -74,29 +80,16 @@ def _section(session: Session, name: str | None) -> DeviceSection:
 def _results(
     session: Session, device: DeviceSection, searchers: list[str], evaluations: int, seeds: int
 ) -> list[SearchResult]:
-    predictor, settings = session.predictor(device), session.job.search
-    advance = session.progress.task("search", len(searchers) * seeds * evaluations)
-    results: list[SearchResult] = []
-
-    def shown(done: int, _: int) -> None:
-        advance(len(results) * evaluations + done, searcher)
-
+    shared = {"evaluations": evaluations, "seeds": seeds, "controls": ()}
+    predictors, found = [session.predictor(device)], []
     with session.evaluator() as evaluate:
-        for searcher in searchers:
-            for seed in range(seeds):
-                result = run_search(
-                    session.space,
-                    searcher,
-                    evaluate,
-                    predictor.ms,
-                    evaluations=evaluations,
-                    population=settings.population,
-                    max_latency_ms=device.max_latency_ms,
-                    seed=session.job.seed + seed,
-                    progress=shown,
-                )
-                results.append(result)
-    return results
+        for name in searchers:
+            settings = session.job.search.model_copy(update={"searcher": name, **shared})
+            (results,) = search_devices(
+                session.space, [device], settings, evaluate, predictors, session.job.seed, session.progress
+            )
+            found += results[name]
+    return found
 
 
 def _growth(

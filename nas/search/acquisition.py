@@ -47,15 +47,28 @@ def expected_improvement(mean: Floats, std: Floats, front: Floats, reference: Fl
     return total
 
 
-def choose_batch(mean: Floats, std: Floats, front: Floats, reference: Floats, n: int) -> NDArray[np.int64]:
+def choose_batch(
+    mean: Floats, std: Floats, front: Floats, reference: Floats, n: int, before: int = 0
+) -> NDArray[np.int64]:
     """Indices of ``n`` candidates, each the one that adds most to the front with those before it at their means.
 
+    Every second one is the best as far as the means go, if these promise anything: where the model doubts too much,
+    the expectation alone goes back to one corner of the front again and again. ``before``: how many were chosen earlier, so
+    that they take turns over single choices too.
+
     Believing the model between choices: Ginsbourger et al., "Kriging is well-suited to parallelize optimization", 2010.
+    Turns of greed: De Ath et al., "Greed is good: exploration and exploitation trade-offs in Bayesian optimisation", 2021.
     """
     chosen: list[int] = []
-    for _ in range(min(n, len(mean))):
-        gain = expected_improvement(mean, std, front, reference)
-        gain[chosen] = -np.inf
+    dust = 1e-12 * float(np.prod(np.ptp(np.vstack((mean, reference)), axis=0)))
+    for turn in range(before, before + min(n, len(mean))):
+        gain = np.zeros(1)
+        if turn % 2:
+            gain = expected_improvement(mean, np.zeros_like(std), front, reference)
+            gain[chosen] = 0.0
+        if gain.max(initial=0.0) <= dust:
+            gain = expected_improvement(mean, std, front, reference)
+            gain[chosen] = -np.inf
         best = int(np.argmax(gain))
         chosen.append(best)
         front = np.vstack((front, mean[best]))

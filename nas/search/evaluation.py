@@ -1,7 +1,9 @@
-"""Inherited quality of one architecture: what it scores on the search split with the supernet's weights."""
+"""Inherited quality of one architecture: what it scores on the search split with the supernet's weights, and who says so."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -81,6 +83,24 @@ class Evaluation:
         supernet = Supernet(space_of(job, data), seed=job.seed)
         supernet.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in parcel.weights.items()})
         return cls(job, supernet.eval(), data)
+
+
+class Workers(ABC):
+    """Scores architectures, several at once. A context manager."""
+
+    @abstractmethod
+    def scores(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, float]]:
+        """Every task with its score, as they are done. A task is drawn from ``tasks`` only when a worker is free for it."""
+
+    def close(self) -> None:
+        """Stop what was started."""
+        return
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def inherit(supernet: Supernet, architecture: Architecture, data: Data, calibration_images: int) -> Network:

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 import numpy as np
 
 from nas.run import RunDirectory
-from nas.search.evaluation import Evaluation, Task
+from nas.search.evaluation import Evaluation, Task, Workers
 from nas.search.inherited_gates import InheritedGates
 from nas.search.problem import Floats, Rows
 from nas.search.stream import Stream
 from nas.search.trials import Trials
-from nas.search.workers import Workers
 from search_spaces import Architecture
+from search_spaces.space import row_keys
 
 CACHE = "search/evaluations.csv"
 PARTIAL = "search/partial-evaluations.csv"  # of part of the examples
@@ -44,6 +44,7 @@ class InheritedQuality:
             (row["hash"], int(row["examples"])): float(row[self._metric.name]) for row in run.read_rows(PARTIAL)
         }
         self._shown: set[str] = set()  # hashes that the study has
+        self._built: dict[bytes, Architecture] = {}  # of rows submitted and not asked for yet
         self._stream = Stream(workers, trials, self._keep)
         self.gradient = InheritedGates(run, evaluation)  # which searches that want gradients ask
 
@@ -58,8 +59,7 @@ class InheritedQuality:
 
     def __call__(self, rows: Rows, share: float = 1.0) -> Floats:
         """Qualities (n,) of rows, on this share of the search examples (the first ones)."""
-        space = self._evaluation.supernet.space
-        architectures = [space.architecture(row) for row in rows]
+        architectures = self._architectures(rows)
         examples = max(1, round(share * self._evaluation.examples))
         if examples < self._evaluation.examples:
             return self._on_part(architectures, examples)
@@ -69,13 +69,22 @@ class InheritedQuality:
 
     def submit(self, rows: Rows) -> None:
         """Rows (n, G) that will be asked for, on all examples: workers go on with them while others are waited for."""
-        self._submit([self._evaluation.supernet.space.architecture(row) for row in rows])
+        architectures = self._architectures(rows)
+        self._built |= zip(row_keys(rows), architectures, strict=True)
+        self._submit(architectures)
 
     def standard_error(self) -> float:
         """Of one quality: that of a network of the largest sizes, evaluated here and wholly."""
         space = self._evaluation.supernet.space
         (row,) = space.largest(space.sample(1, np.random.default_rng(self._evaluation.job.seed)))
         return self._evaluation.measured(Task(space.architecture(row).genes)).standard_error
+
+    def _architectures(self, rows: Rows) -> list[Architecture]:
+        space = self._evaluation.supernet.space
+        return [
+            self._built.pop(key) if key in self._built else space.architecture(row)
+            for key, row in zip(row_keys(rows), rows, strict=True)
+        ]
 
     def _submit(self, architectures: list[Architecture]) -> None:
         new = self._stream.submit(a for a in architectures if a.hash not in self._known)

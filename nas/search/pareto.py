@@ -73,44 +73,57 @@ def ranks(F: Any) -> NDArray[np.int64]:
     points = as_points(F)
     if len(points) == 0:
         return np.zeros(0, dtype=np.int64)
-    return np.asarray(moocore.pareto_rank(points), dtype=np.int64)
+    if points.shape[1] != 2:
+        return np.asarray(moocore.pareto_rank(points), dtype=np.int64)
+    by_last = np.argsort(points[:, 1])  # numpy sorts them faster than moocore, which has little left to do then
+    rank = np.empty(len(points), dtype=np.int64)
+    rank[by_last] = moocore.pareto_rank(points.take(by_last, axis=0))
+    return rank
 
 
-def crowding_distance(F: Any, rank: NDArray[np.int64] | None = None) -> Floats:
+def crowding_distance(F: Any, rank: NDArray[np.integer] | None = None) -> Floats:
     """Crowding distance (n,) of every point within its own rank (Deb et al. 2002); larger is lonelier.
 
     ``rank`` (n,) defaults to one rank for all. The ends of each objective get infinity; an objective without spread
     adds nothing. All ranks are done in one sort per objective.
     """
     points = as_points(F)
-    n, objectives = points.shape
-    group = np.zeros(n, dtype=np.int64) if rank is None else np.asarray(rank, dtype=np.int64)
+    n = len(points)
+    group = np.zeros(n, dtype=np.int64) if rank is None else np.asarray(rank)
     if group.shape != (n,):
         raise ValueError(f"rank: expected shape ({n},), got {group.shape}")
     distance = np.zeros(n)
     if n == 0:
         return distance
-    for column in range(objectives):
-        order = np.argsort(points[:, column], kind="stable")
-        order = order[np.argsort(group[order], kind="stable")]  # by group, then value
-        value, of_group = points[order, column], group[order]
-        starts = np.r_[True, of_group[1:] != of_group[:-1]]
-        ends = np.r_[starts[1:], True]
-        index = np.cumsum(starts) - 1
-        spread = (value[ends] - value[starts])[index]
+    in_order = np.sort(group, kind="stable")
+    ends = np.append(np.flatnonzero(in_order[1:] != in_order[:-1]), n - 1)  # of the groups, in every order below
+    sizes = np.diff(ends, prepend=-1)
+    starts = ends - sizes + 1
+    for value in points.T:
+        order = np.lexsort((value, group))
+        value = value[order]
+        spread = np.repeat(value[ends] - value[starts], sizes)
         gap = np.zeros(n)
         gap[1:-1] = value[2:] - value[:-2]
         step = np.divide(gap, spread, out=np.zeros(n), where=spread > 0)
-        step[(starts | ends)] = np.inf
+        step[starts] = step[ends] = np.inf
         distance[order] += step
     return distance
 
 
-def order(F: Any) -> NDArray[np.int64]:
-    """Indices (n,) of the points from best to worst: by rank, then lonelier first, then in the order given."""
+def order(F: Any, most: int | None = None) -> NDArray[np.int64]:
+    """Indices (n,) of the points from best to worst: by rank, then lonelier first, then in the order given.
+
+    With ``most`` only so many of the best; ranks of which none is among them are not sorted further.
+    """
     points = as_points(F)
-    rank = ranks(points)
-    return np.lexsort((-crowding_distance(points, rank), rank)).astype(np.int64)
+    rank = ranks(points).astype(np.min_scalar_type(len(points)))  # few bits: numpy sorts them by counting
+    if most is None or most >= len(points):
+        return np.lexsort((-crowding_distance(points, rank), rank))
+    kept = np.flatnonzero(rank <= np.partition(rank, most - 1)[most - 1])
+    rank = rank[kept]
+    distance = crowding_distance(points.take(kept, axis=0), rank)
+    return kept[np.lexsort((-distance, rank))[:most]]
 
 
 def hypervolume(F: Any, reference: Sequence[float] | Floats) -> float:

@@ -70,7 +70,7 @@ class PredictorNSGA2(Searcher):
             told = self._scaled(self.F)
             front = told[pareto.non_dominated(told)]
             reference = told.max(axis=0) + 0.1 * np.ptp(told, axis=0) + 1e-12
-            chosen = rows[choose_batch(self._scaled(mean), std, front, reference, n)]
+            chosen = rows[choose_batch(self._scaled(mean), std, front, reference, n, len(self.X))]
         missing = n - len(chosen)
         if missing > 0:
             seen = self.seen | set(row_keys(chosen))

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import torch
 
 from nas.errors import JobError
-from nas.search.evaluation import Evaluation, Parcel, Task
-from nas.search.workers import Workers
+from nas.search.evaluation import Evaluation, Parcel, Task, Workers
 
 try:
     import ray

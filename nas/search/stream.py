@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
-from nas.search.evaluation import Task
+from nas.search.evaluation import Task, Workers
 from nas.search.trials import Trials
-from nas.search.workers import Workers
 from search_spaces import Architecture
 
 

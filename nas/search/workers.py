@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import signal
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,27 +18,9 @@ from nas.errors import JobError
 from nas.progress import Silent
 from nas.resources import Resources
 from nas.run import RunDirectory
-from nas.search.evaluation import Evaluation, Task
+from nas.search.evaluation import Evaluation, Task, Workers
 from nas.search.trials import open_storage
 from nas.training.supernet import train_supernet
-
-
-class Workers(ABC):
-    """Scores architectures, several at once. A context manager."""
-
-    @abstractmethod
-    def scores(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, float]]:
-        """Every task with its score, as they are done. A task is drawn from ``tasks`` only when a worker is free for it."""
-
-    def close(self) -> None:
-        """Stop what was started."""
-        return
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class Here(Workers):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictors.errors import PredictorError
+from predictors.features import Features
 from predictors.proxies.population import ProxyScores, RandomBatch
 from search_spaces import make_space, row_keys
-
-if TYPE_CHECKING:
-    from predictors.encoding import Features
 
 
 class ProxyFeatures:

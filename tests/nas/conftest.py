@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,12 @@ import yaml
 
 from hardware.device import Device
 from hardware.measurement import Measurement
-from hardware.settings import MeasureSettings
 from hardware.table import LatencyTable
 from nas.cli import main
 from nas.latency.calibration import Calibration, CalibrationHeader, KnownTable
 from predictors.features import work
 from search_spaces import Architecture, SearchSpace, make_space
-from tests.conftest import SMALL_JOB, Once
+from tests.conftest import SMALL_JOB, Once, briefly
 
 DEFINITION = {"name": "hybrid-vision", "preset": "tiny", "resolutions": [8], "in_channels": 1, "classes": 10}
 CALIBRATED = make_space({**DEFINITION, "mixers": ["mbconv", "mhsa", "identity"]})  # what the calibration was made for
@@ -113,9 +111,7 @@ def calibrated_run(once: Once, calibration: Path) -> Path:
 
     def make(folder: Path) -> None:
         (folder / "job.yaml").write_text(yaml.safe_dump(job_for(calibration)))
-        with pytest.MonkeyPatch.context() as patch:  # no test looks at how exactly the members were timed
-            patch.setattr(MeasureSettings, "thorough", MeasureSettings.quick)
-            patch.setattr(MeasureSettings.__init__, "__defaults__", astuple(MeasureSettings.quick()))
+        with briefly():
             assert main(["run", str(folder / "job.yaml"), "--out", str(folder / "run")]) == 0
 
     return once("calibrated-run", make) / "run"

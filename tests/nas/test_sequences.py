@@ -118,7 +118,7 @@ def test_a_decoding_step_of_a_runtime_says_what_the_network_says_of_one_token(ru
 
 
 def test_a_table_of_decoding_steps_is_faster_and_says_so() -> None:
-    plan = plan_profile(SPACE, 8, 8, 8)
+    plan = plan_profile(SPACE, 8, 5, 4)
     tables = {}
     for mode in ("forward", "decode"):
         settings = MeasureSettings.quick()

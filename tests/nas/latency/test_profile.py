@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from hardware import MeasureSettings
 from nas.latency.plan import ProfilePlan, choose_networks, plan_profile
 from nas.latency.profile import measure_table
 from nas.latency.rig import refusal
@@ -41,9 +40,9 @@ def plan() -> ProfilePlan:
     [(None, None, "probes", 20), (1.0, None, "error", 14), (None, 0.0, "minutes", 14)],
 )
 def test_probing_stops_at_the_goal_at_the_time_or_when_the_probes_are_spent(
-    plan: ProfilePlan, goal: float | None, minutes: float | None, stopped: str, operators: int
+    plan: ProfilePlan, goal: float | None, minutes: float | None, stopped: str, operators: int, brief: None
 ) -> None:
-    table = measure_table(SPACE, "torch", plan, Silent(), settings=MeasureSettings.quick(), goal=goal, minutes=minutes)
+    table = measure_table(SPACE, "torch", plan, Silent(), goal=goal, minutes=minutes)
     assert table.header["probing"]["stopped"] == stopped
     assert len(table.operators) == operators
     assert table.networks["role"].value_counts().to_dict() == {"fit": 5, "validate": 4}

@@ -45,7 +45,7 @@ def test_every_searcher_begins_with_the_feasible_start_rows(searcher: str) -> No
     start = start_rows(SPACE)
     limit = float(np.median(MACS.score(start)))
     result = run_search(
-        SPACE, searcher, quality, MACS.score, evaluations=24, population=3, max_latency_ms=limit, seed=1, start=start
+        SPACE, searcher, quality, MACS.score, evaluations=24, population=5, max_latency_ms=limit, seed=1, start=start
     )
     wanted = start[MACS.score(start) <= limit]
     assert (result.X[: len(wanted)] == wanted).all()
