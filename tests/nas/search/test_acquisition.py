@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas.search import pareto
-from nas.search.acquisition import choose_batch, expected_improvement
+from nas.search.acquisition import CAUTIOUS, choose_batch, expected_improvement
 
 
 @pytest.mark.parametrize("objectives", [1, 2, 3, 4])
@@ -42,20 +42,24 @@ def test_a_batch_does_not_choose_the_same_gain_twice() -> None:
     assert len(choose_batch(mean, np.zeros_like(mean), np.zeros((0, 2)), np.ones(2), 5)) == 3
 
 
-def test_every_second_choice_is_by_the_means_alone_and_turns_go_on_from_earlier_ones() -> None:
+def test_every_second_choice_is_cautious_and_turns_go_on_from_earlier_ones() -> None:
     front, reference = np.array([[0.5, 0.5]]), np.ones(2)
-    mean = np.array([[0.45, 0.45], [0.7, 0.7], [0.44, 0.6]])
-    std = np.array([[0.01, 0.01], [1.0, 1.0], [0.01, 0.01]])  # the second promises nothing, and is doubted most
+    mean = np.array([[0.45, 0.45], [0.75, 0.75], [0.44, 0.6]])
+    std = np.array([[0.01, 0.01], [0.5, 0.5], [0.01, 0.01]])  # the second promises nothing, and is doubted most
     assert choose_batch(mean, std, front, reference, 1).tolist() == [1]
     assert choose_batch(mean, std, front, reference, 1, before=3).tolist() == [0]
     assert choose_batch(mean, std, front, reference, 2).tolist() == [1, 0]
     assert choose_batch(mean, std, front, reference, 3, before=1).tolist() == [0, 1, 2]
+    cautious = expected_improvement(mean, CAUTIOUS * std, front, reference)
+    assert cautious.argmax() == 0
+    assert expected_improvement(mean, std, front, reference).argmax() == 1
 
 
 def test_where_no_mean_promises_anything_doubt_decides() -> None:
     rng = np.random.default_rng(0)
     front, reference = np.array([[0.1, 0.1]]), np.ones(2)
-    mean, std = rng.uniform(0.2, 0.9, (20, 2)), rng.uniform(0.05, 0.4, (20, 2))
+    mean, std = rng.uniform(0.7, 0.9, (20, 2)), rng.uniform(0.05, 0.1, (20, 2))
+    std[:, 1] = 0.0
     hoped = expected_improvement(mean, std, front, reference)
     assert choose_batch(mean, std, front, reference, 1, before=1).tolist() == [int(np.argmax(hoped))]
     assert len(set(choose_batch(mean, std, front, reference, 20, before=1).tolist())) == 20
