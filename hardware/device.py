@@ -50,6 +50,16 @@ class Device:
         return cls(data["name"], data["kind"], dict(data.get("description") or {}))
 
 
+def changes(then: Device, now: Device) -> list[str]:
+    """What of a device is no longer what it was, as "name: then -> now"; none for one device. A processor is another one with
+    other vector instructions, though its maker calls it the same; what either does not tell is not compared."""
+    had, has = (device.description.get("instructions") for device in (then, now))
+    found = [("device", then.name, now.name)] if then.name != now.name else []
+    if had is not None and has is not None and set(had) != set(has):
+        found.append(("instructions", ", ".join(had) or "none", ", ".join(has) or "none"))
+    return [f"{name}: {before} -> {after}" for name, before, after in found]
+
+
 def conditions(threads: int = 1) -> dict[str, Any]:
     """The state of this machine now: UTC time, load, governor, clocks, usable cores, GPU state; with warnings.
 

@@ -11,9 +11,10 @@ import typer
 from rich.console import Console
 
 from nas.bench.cli import app as bench_app
-from nas.catalogue.cli import AsJson, check_operator, operators, spaces_app
+from nas.catalogue.cli import check_operator, operators, spaces_app
 from nas.importance.cli import importance
 from nas.latency.cli import devices_app, latency, profile
+from nas.options import AsJson
 from nas.proxies.cli import proxies
 from nas.resources import ALONE, Resources
 

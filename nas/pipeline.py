@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hardware.hosts import open_host
+from hardware.hosts import LOCAL, open_host
 from nas.data import load_data
 from nas.export.step import export_step
 from nas.job import DeviceSection, Job, same_conditions
 from nas.latency.plan import plan_profile
 from nas.latency.profile import measure_table
-from nas.latency.source import LatencySource, TableSource, open_source
+from nas.latency.source import LatencySource, TableSource, not_of_here, open_source
 from nas.progress import Progress
 from nas.report.step import report_step
 from nas.resources import ALONE, Resources
@@ -126,7 +126,10 @@ def profile_step(session: Session) -> None:
             source.save(run.file(table_folder(device)))
             run.mark_done(name, seconds=round(source.seconds, 1), validation=source.header["validation"])
         check_limit(session.space, device, session.predictor(device), job.seed)
-        session.progress.say(f"{device.name}: {session.source(device).text()}")
+        source = session.source(device)
+        session.progress.say(f"{device.name}: {source.text()}")
+        if device.device == LOCAL and (other := not_of_here(source.header, device.runtime)):
+            session.progress.say(f"warning: {device.name}: {other}")
 
 
 def train_step(session: Session) -> None:

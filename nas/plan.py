@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
+from hardware.hosts import LOCAL
 from nas.data import load_data
-from nas.job import Job, same_conditions
-from nas.latency.calibration import Calibration, is_calibration
-from nas.latency.source import CalibrationSource
+from nas.job import DeviceSection, Job, same_conditions
+from nas.latency.calibration import is_calibration
+from nas.latency.source import not_of_here, open_source
 from nas.search.controls import control_spaces
 from nas.training.evaluate import evaluate, first
 from nas.training.recipe import Recipe
@@ -63,7 +64,7 @@ def estimate(job: Job) -> dict[str, tuple[str, float]]:
         what = f"measure {operators} operators and {networks} networks"
         if device.table or twin:
             what, seconds = (
-                (f"use the table of {twin.name}" if device.table is None and twin else _given(device.table)),
+                (f"use the table of {twin.name}" if device.table is None and twin else _given(device)),
                 0.0,
             )
         plan[f"profile {device.name}"] = (what, seconds)
@@ -91,12 +92,13 @@ def plan_table(job: Job, folder: Path, plan: dict[str, tuple[str, float]]) -> Ta
     return table
 
 
-def _given(folder: Path | None) -> str:
+def _given(device: DeviceSection) -> str:
     """What is done with a table or calibration that the job gives."""
-    assert folder is not None
-    if not is_calibration(folder):
-        return "use the given table"
-    return f"use the given calibration ({CalibrationSource(Calibration.load(folder)).text()})"
+    assert device.table is not None
+    source = open_source(device.table)
+    what = f"use the given calibration ({source.text()})" if is_calibration(device.table) else "use the given table"
+    other = not_of_here(source.header, device.runtime) if device.device == LOCAL else None
+    return f"{what}; {other}" if other else what
 
 
 def _timed(call: object) -> float:

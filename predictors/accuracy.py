@@ -20,7 +20,7 @@ from predictors.threads import one_thread
 Floats = NDArray[np.float64]
 FOLDS = 8
 KIND = "accuracy"  # of its files
-CHUNK = 4096  # rows predicted at once: bounds the memory of the kernel
+CHUNK = 1024  # rows predicted at once: so that their features stay near the processor
 
 
 class AccuracyPredictor:

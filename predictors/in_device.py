@@ -19,7 +19,7 @@ from predictors.threads import one_thread
 
 Floats = NDArray[np.float64]
 KIND = "in-device-latency"  # of its files
-CHUNK = 4096  # rows predicted at once: bounds the memory of the kernel
+CHUNK = 1024  # rows predicted at once: so that their features stay near the processor
 FEWEST = 10
 FOLDS = 5
 LATENCY_STACK = ("additive", "process", "boosted")

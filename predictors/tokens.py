@@ -14,14 +14,7 @@ from predictors.errors import PredictorError
 from predictors.features import spec_features
 from predictors.recipe_tokens import RecipeTokens
 from predictors.token_sequences import (
-    ABSENT,
-    AFTER,
-    BEFORE,
-    BESIDE,
     CODE,
-    EARLIER,
-    LATER,
-    SELF,
     WIDTH,
     Floats,
     Integers,
@@ -35,11 +28,6 @@ from search_spaces.operators.base import FAMILIES, ROLES
 from search_spaces.space import SearchSpace
 from search_spaces.spaces import get_space, make_space
 from search_spaces.spec import OperatorSpec
-
-__all__ = [
-    "ABSENT", "AFTER", "BEFORE", "BESIDE", "EARLIER", "LATER", "SELF", "WIDTH",
-    "CellTokens", "CodeTokens", "SpaceTokens", "Tokens", "tokens_from",
-]  # fmt: skip
 
 
 class SpaceTokens(Tokens):

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nas.options import AsJson
 from nas.progress import Terminal
 
 
@@ -20,7 +21,7 @@ def calibrate(
     samples: Annotated[str, typer.Option(help="networks measured on the new device, e.g. 5,10,20")] = "5,10,20",
     seeds: Annotated[int, typer.Option(min=1, help="draws of random networks")] = 10,
     out: Annotated[Path | None, typer.Option(help="folder for the rows as CSV, and a picture")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Transfer between runtimes: each table in turn is taken away, and told by a few of its networks and the other tables."""
     from hardware.table import LatencyTable

@@ -14,12 +14,13 @@ from rich.table import Table
 from nas.bench.calibration_cli import calibrate
 from nas.bench.in_device_cli import in_device
 from nas.bench.learning_curves_cli import learning_curves, train_curves
-from nas.bench.predictors_cli import AsJson, accuracy_predictor, latency_transfer, words
+from nas.bench.predictors_cli import accuracy_predictor, latency_transfer, words
 from nas.bench.proxies_cli import proxies
 from nas.bench.recipes_cli import train_recipes
 from nas.bench.search_cli import constraints, engine, search, searchers, steady
 from nas.bench.throughput_cli import throughput
 from nas.bench.timm_cli import timm_models
+from nas.options import AsJson
 from nas.progress import Progress, Terminal
 
 app = typer.Typer(

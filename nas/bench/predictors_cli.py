@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nas.options import AsJson
 from nas.progress import Terminal
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ SpaceName = Annotated[
 Predictors = Annotated[str | None, typer.Option(help="names, e.g. stacked,forest; all if none")]
 Seeds = Annotated[int, typer.Option(min=1, help="draws of the architectures learnt from")]
 Out = Annotated[Path | None, typer.Option(help="CSV file for the rows")]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
 KNOWN_OF_RUN = 200  # random architectures of each restricted space
 
 

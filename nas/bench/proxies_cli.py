@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nas.options import AsJson
 from nas.progress import Terminal
 
 
@@ -30,7 +31,7 @@ def proxies(
     seed: Annotated[int, typer.Option(min=0, help="of the draws and the initial weights")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="networks at a time, one thread each if more than one")] = 1,
     out: Annotated[Path | None, typer.Option(help="folder for the values as CSV, and a picture")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Zero-cost proxies by our code: Spearman's correlation with stored ones, and with accuracy after training."""
     from nas.bench.proxies import bench_cells, bench_networks

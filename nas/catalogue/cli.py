@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+from nas.options import AsJson
+
 SpaceArgument = Annotated[
     str, typer.Argument(metavar="SPACE", help="name, name/preset, or the path of a space file (YAML or JSON)")
 ]

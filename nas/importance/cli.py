@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from nas.options import AsJson
+
 if TYPE_CHECKING:
     from nas.importance.study import Importance
 
@@ -25,7 +27,7 @@ def importance(
             help="job file to write: the run's job, its space without what is surely worse and surely no faster"
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say which operators, sizes and pairs of operators carry the score and the latency of a run's architectures.
 

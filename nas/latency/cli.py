@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+from nas.options import AsJson
+
 DeviceName = Annotated[str, typer.Option("--device", help="where it runs; `nas devices` lists the described ones")]
 
 devices_app = typer.Typer(help="List, add and check devices.", rich_markup_mode=None)

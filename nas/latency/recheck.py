@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from hardware.device import Device, changes
 from hardware.errors import HardwareError
 from hardware.hosts import Host
 from hardware.measure import measure
@@ -101,11 +102,7 @@ def judge(
     ratio = np.log(frame["now_ms"].to_numpy() / frame["then_ms"].to_numpy())
     drift = float(np.median(ratio))
     spread = float(np.median(np.abs(ratio - drift)))
-    changed = (
-        [f"device: {header['device']['name']} -> {device['name']}"]
-        if header["device"]["name"] != device["name"]
-        else []
-    )
+    changed = changes(Device.from_json(header["device"]), Device.from_json(device))
     names = sorted({*header["versions"], *versions})
     versions_changed = [
         f"{name}: {header['versions'].get(name)} -> {versions.get(name)}"

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hardware.device import Device, changes
 from hardware.errors import HardwareError
+from hardware.hosts import Host
 from hardware.table import LatencyTable
 from nas.errors import JobError
 from nas.latency.calibration import VALIDATE, Calibration, is_calibration
@@ -177,6 +179,17 @@ def conditions_of(folder: Path) -> dict[str, Any]:
     except (HardwareError, SpaceError) as error:
         raise JobError(str(error)) from None
     return {key: header.get(key, "forward" if key == "mode" else None) for key in CONDITIONS}
+
+
+def not_of_here(header: dict[str, Any], runtime: str) -> str | None:
+    """What of the device of that ``header`` is not this machine's, in one line; None if nothing is, or it cannot be told."""
+    try:
+        found = changes(Device.from_json(header["device"]), Host().device(runtime))
+    except HardwareError:  # a GPU's table, where there is none
+        return None
+    if not found:
+        return None
+    return f"latency is of another machine than this ({'; '.join(found)}); `nas profile --check` tells whether it holds"
 
 
 def validation_text(found: dict[str, Any] | None, what: str, seen: str) -> str:

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nas.options import AsJson
+
 
 def proxies(
     architectures: Annotated[
@@ -19,7 +21,7 @@ def proxies(
     ],
     proxies: Annotated[str | None, typer.Option(help="names, e.g. synflow,nwot; all if none")] = None,
     seed: Annotated[int, typer.Option(min=0, help="of the initial weights and the random inputs")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Zero-cost proxies of architectures: untrained networks on 32 random inputs, with the seconds that each proxy took."""
     from nas.latency.query import read_architectures

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from predictors.cells import CELLS
 from predictors.encoding import features_of
 from predictors.errors import PredictorError
-from predictors.tokens import ABSENT, AFTER, BEFORE, BESIDE, EARLIER, LATER, SELF, WIDTH, CellTokens, tokens_from
+from predictors.token_sequences import ABSENT, AFTER, BEFORE, BESIDE, EARLIER, LATER, SELF, WIDTH
+from predictors.tokens import CellTokens, tokens_from
 from search_spaces import cost, get_space
 from search_spaces.decode import state_size
 

@@ -21,7 +21,8 @@ from predictors.encoder_network import Encoder
 from predictors.encoding import Features, features_from, features_of
 from predictors.process import ProcessPredictor
 from predictors.recipe_features import RecipeFeatures
-from predictors.tokens import ABSENT, BESIDE, SELF, tokens_from
+from predictors.token_sequences import ABSENT, BESIDE, SELF
+from predictors.tokens import tokens_from
 from search_spaces.spaces import get_space
 
 # names that a file would sort otherwise

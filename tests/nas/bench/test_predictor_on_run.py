@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from nas.bench.known_scores import bench_known_scores
 from nas.bench.run_table import run_tabular
@@ -18,19 +17,8 @@ from nas.errors import JobError
 from nas.progress import Silent
 from nas.run import RunDirectory
 from predictors import encoder, encoder_training
-from tests.conftest import SMALL_JOB
 
-TABLE = Path(__file__).parents[3] / "hardware" / "tables" / "hybrid-vision-tiny" / "amd-epyc" / "onnxruntime-fp32"
-JOB = SMALL_JOB | {"devices": [{"name": "cpu", "runtime": "onnxruntime", "table": str(TABLE)}]}  # nothing is measured
 GENES = [f"op_{i}" for i in range(4)]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bench") / "run"
-    (folder.parent / "job.yaml").write_text(yaml.safe_dump(JOB))
-    assert main(["train", str(folder.parent / "job.yaml"), "--out", str(folder)]) == 0
-    return folder
 
 
 @pytest.fixture

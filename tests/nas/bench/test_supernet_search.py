@@ -7,25 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from nas.cli import main
 from nas.job_file import parse_job
 from nas.progress import Silent
 from nas.run import RunDirectory
 from nas.session import Session
-from tests.conftest import SMALL_JOB
-
-TABLE = Path(__file__).parents[3] / "hardware" / "tables" / "hybrid-vision-tiny" / "amd-epyc" / "onnxruntime-fp32"
-JOB = SMALL_JOB | {"devices": [{"name": "cpu", "runtime": "onnxruntime", "table": str(TABLE)}]}
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, brief: None) -> Path:
-    folder = tmp_path_factory.mktemp("bench") / "run"
-    (folder.parent / "job.yaml").write_text(yaml.safe_dump(JOB))
-    assert main(["train", str(folder.parent / "job.yaml"), "--out", str(folder)]) == 0
-    return folder
+from tests.nas.bench.conftest import JOB
 
 
 def test_searchers_grow_and_their_members_are_tested_and_measured(

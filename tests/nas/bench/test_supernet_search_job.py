@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from nas.bench.supernet_search import _results
 from nas.cli import main
@@ -16,19 +15,18 @@ from nas.progress import Silent
 from nas.run import RunDirectory
 from nas.session import Session
 from tests.conftest import SMALL_JOB
+from tests.nas.bench.conftest import DEVICE, train
 
-TABLE = Path(__file__).parents[3] / "hardware" / "tables" / "hybrid-vision-tiny" / "amd-epyc" / "onnxruntime-fp32"
 SEARCH = {"searcher": "nsga2", "window": 4, "metric_resolution": 0.1, "latency_resolution": "auto", "controls": []}
-DEVICE = {"name": "cpu", "runtime": "onnxruntime", "table": str(TABLE), "goal_latency_ms": 0.05}
-JOB = SMALL_JOB | {"devices": [DEVICE], "search": {**SMALL_JOB["search"], **SEARCH, "evaluations": 9}}
+JOB = SMALL_JOB | {
+    "devices": [DEVICE | {"goal_latency_ms": 0.05}],
+    "search": {**SMALL_JOB["search"], **SEARCH, "evaluations": 9},
+}
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("bench") / "run"
-    (folder.parent / "job.yaml").write_text(yaml.safe_dump(JOB))
-    assert main(["train", str(folder.parent / "job.yaml"), "--out", str(folder)]) == 0
-    return folder
+    return train(JOB, tmp_path_factory.mktemp("bench") / "run")
 
 
 def test_a_searcher_that_cannot_have_the_window_is_refused_at_once(

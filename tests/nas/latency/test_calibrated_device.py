@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from hardware.device import Device
 from nas.cli import main
 from nas.errors import JobError
 from nas.job_file import parse_job
 from nas.latency.calibration import HEADER, KNOWN, MEASUREMENTS, Calibration
-from nas.latency.source import CalibrationSource, TableSource, open_source
-from nas.pipeline import check_job
+from nas.latency.source import CalibrationSource, TableSource, not_of_here, open_source
+from nas.pipeline import check_job, profile_step
+from nas.plan import estimate
 from nas.progress import Silent
 from nas.run import RunDirectory
 from nas.session import Session
@@ -113,6 +116,9 @@ def test_the_plan_says_what_the_calibration_is_worth(
     assert main(["run", str(tmp_path / "job.yaml"), "--dry-run", "--out", str(tmp_path / "run")]) == 0
     said = "".join(capsys.readouterr().out.split())
     assert "givencalibration" in said
+    what, seconds = estimate(parse_job(job_for(calibration)))["profile new"]
+    assert "latency is of another machine than this (device: new -> " in what
+    assert seconds == 0
     assert not (tmp_path / "run").exists()
 
 
@@ -176,3 +182,20 @@ def test_a_session_reads_the_copy_of_the_run(calibrated_run: Path) -> None:
         (device,) = session.job.devices
         assert session.source(device).header["calibrated_from"] == ["fast", "slow"]
         assert session.predictor(device).ms(ROWS[:2]).shape == (2,)
+
+
+def test_a_table_of_another_machine_is_told_and_one_of_this_is_not(
+    calibrated_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Silent, "say", lambda _, text: said.append(text))
+    with RunDirectory.open(calibrated_run, read_only=True) as run:
+        profile_step(Session(run, Silent()))
+        assert not_of_here(Session(run, Silent()).source(run.job.devices[0]).header, "torch") in said[-1]
+    assert not_of_here({"device": Device.local().to_json()}, "torch") is None
+    here = Device.local()
+    assert here.description["instructions"] is not None
+    other = replace(here, description={**here.description, "instructions": ["amx_tile", "neon"]})
+    assert "instructions: amx_tile, neon -> " in str(not_of_here({"device": other.to_json()}, "torch"))
+    silent = replace(here, description={**here.description, "instructions": None})
+    assert not_of_here({"device": silent.to_json()}, "torch") is None

@@ -28,7 +28,7 @@ from search_spaces import make_space
 SPACE = make_space(
     {"name": "hybrid-vision", "preset": "tiny", "resolutions": [8], "in_channels": 1, "mixers": ["mbconv"]}
 )
-HEADER = {"device": {"name": "a"}, "versions": {"torch": "1"}, "noise_floor": 0.01}
+HEADER = {"device": {"name": "a", "kind": "cpu"}, "versions": {"torch": "1"}, "noise_floor": 0.01}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def frame(ratio: float, n: int = 9) -> pd.DataFrame:
 
 @given(ratio=st.floats(0.5, 2.0))
 def test_the_verdict_follows_the_drift(ratio: float) -> None:
-    verdict, drift, spread, _, changed = judge(frame(ratio), HEADER, {"name": "a"}, {"torch": "1"})
+    verdict, drift, spread, _, changed = judge(frame(ratio), HEADER, {"name": "a", "kind": "cpu"}, {"torch": "1"})
     assert drift == pytest.approx(np.log(ratio))
     assert spread == pytest.approx(0, abs=1e-9)
     assert changed == []
@@ -59,16 +59,23 @@ def test_the_verdict_follows_the_drift(ratio: float) -> None:
 def test_one_outlier_decides_nothing_and_noise_is_allowed_for() -> None:
     found = frame(1.0)
     found.loc[3, "now_ms"] *= 9
-    assert judge(found, HEADER, {"name": "a"}, {"torch": "1"})[0] == "true"
-    assert judge(frame(1.07), HEADER, {"name": "a"}, {"torch": "1"})[0] == "drifted"
-    assert judge(frame(1.07), {**HEADER, "noise_floor": 0.04}, {"name": "a"}, {"torch": "1"})[0] == "true"
+    assert judge(found, HEADER, {"name": "a", "kind": "cpu"}, {"torch": "1"})[0] == "true"
+    assert judge(frame(1.07), HEADER, {"name": "a", "kind": "cpu"}, {"torch": "1"})[0] == "drifted"
+    assert (
+        judge(frame(1.07), {**HEADER, "noise_floor": 0.04}, {"name": "a", "kind": "cpu"}, {"torch": "1"})[0] == "true"
+    )
 
 
 def test_another_version_is_told_and_another_device_is_refused() -> None:
-    verdict, _, _, _, changed = judge(frame(1.0), HEADER, {"name": "a"}, {"torch": "2"})
+    verdict, _, _, _, changed = judge(frame(1.0), HEADER, {"name": "a", "kind": "cpu"}, {"torch": "2"})
     assert (verdict, changed) == ("drifted", ["torch: 1 -> 2"])
-    verdict, _, _, _, changed = judge(frame(1.0), HEADER, {"name": "b"}, {"torch": "1"})
+    verdict, _, _, _, changed = judge(frame(1.0), HEADER, {"name": "b", "kind": "cpu"}, {"torch": "1"})
     assert (verdict, changed) == ("stale", ["device: a -> b"])
+    told = [
+        {"name": "a", "kind": "cpu", "description": {"instructions": list(had)}} for had in (("avx2", "avx512f"), ())
+    ]
+    verdict, _, _, _, changed = judge(frame(1.0), {**HEADER, "device": told[0]}, told[1], {"torch": "1"})
+    assert (verdict, changed) == ("stale", ["instructions: avx2, avx512f -> none"])
 
 
 def test_sentinels_are_spread_over_the_latencies(table: LatencyTable) -> None:
