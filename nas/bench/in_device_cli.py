@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.bench.predictors_cli import AsJson, Operators, Out, Seeds, SpaceName, TableFile, print_rows, words, write_rows
+from nas.bench.predictors_cli import Operators, Out, Seeds, SpaceName, TableFile, print_rows, words, write_rows
+from nas.options import AsJson
 from nas.progress import Terminal
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.bench.predictors_cli import AsJson, print_rows, words, write_rows
+from nas.bench.predictors_cli import print_rows, words, write_rows
+from nas.options import AsJson
 from nas.progress import Terminal
 
 

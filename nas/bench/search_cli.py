@@ -11,7 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.bench.predictors_cli import AsJson, Out, SpaceName, TableFile, numbers, print_rows, words, write_rows
+from nas.bench.predictors_cli import Out, SpaceName, TableFile, numbers, print_rows, words, write_rows
+from nas.options import AsJson
 from nas.progress import Terminal
 
 if TYPE_CHECKING:

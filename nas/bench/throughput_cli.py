@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.bench.predictors_cli import AsJson, Out, print_rows, write_rows
+from nas.bench.predictors_cli import Out, print_rows, write_rows
+from nas.options import AsJson
 from nas.progress import Terminal
 
 
