@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+# not compiled: of the thousands of files that come, Python compiles those that are ever imported
+PIP := $(VENV)/bin/pip install --quiet --no-compile --constraint constraints.txt
 
 .PHONY: install run test lint clean
 
@@ -10,8 +12,8 @@ install: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --constraint constraints.txt "torch==2.13.0"
-	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(PIP) "torch==2.13.0"
+	$(PIP) --editable ".[dev]"
 	touch $(STAMP)
 
 run: $(STAMP)
@@ -20,7 +22,7 @@ run: $(STAMP)
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
+	$(VENV)/bin/mypy --num-workers 2
 	$(VENV)/bin/lint-imports
 
 # one thread a process: two threads beside other load make small operators many times slower

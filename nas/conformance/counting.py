@@ -32,16 +32,10 @@ FREE = tuple(
 )
 
 
-def torch_macs(module: nn.Module, shape: tuple[int, ...], ids: bool) -> int:
-    """MACs of one input by torch's own counter, on the meta device: ``module`` must be there."""
+def torch_costs(module: nn.Module, shape: tuple[int, ...], ids: bool) -> tuple[int, int]:
+    """(MACs, values written by convolutions and matrix products) of one input, the MACs by torch's own counter; in one pass on
+    the meta device: ``module`` must be there."""
     x = torch.zeros(1, *shape, dtype=torch.int64 if ids else torch.float32, device="meta")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        module(x)
-    return int(counter.get_total_flops()) // 2
-
-
-def activations(module: nn.Module, x: Tensor) -> int:
-    """Values written by convolutions and matrix products."""
     written = 0
 
     class Count(TorchDispatchMode):
@@ -52,9 +46,9 @@ def activations(module: nn.Module, x: Tensor) -> int:
                 written += out.numel()
             return out
 
-    with torch.no_grad(), Count():
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), Count():
         module(x)
-    return written
+    return int(counter.get_total_flops()) // 2, written
 
 
 def fvcore_macs(module: nn.Module, x: Tensor) -> tuple[int, list[str]]:
