@@ -262,3 +262,10 @@ def test_a_searched_run_shows_its_front_before_the_report(
     assert main(["front", str(folder / "searched"), "--json"]) == 0
     front = json.loads(capsys.readouterr().out)["cpu"]
     assert {member["test_accuracy"] for member in front} == {None}
+
+
+def test_the_command_line_is_read_without_the_heavy_packages() -> None:
+    check = "import sys, nas.cli; print(*{'torch', 'pandas', 'plotly', 'optuna'}.intersection(sys.modules))"
+    assert (
+        subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout.split() == []
+    )

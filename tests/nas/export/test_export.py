@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from nas.errors import JobError
-from nas.export import compare, export_package, network_source
+from nas.export.package import export_package
+from nas.export.parity import compare
+from nas.export.source import network_source
 from search_spaces import Architecture, Supernet, make_space
 
 SPACE = make_space({"name": "hybrid-vision", "preset": "tiny", "resolutions": [8, 16], "in_channels": 1, "classes": 4})

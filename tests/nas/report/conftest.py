@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from nas.job_file import parse_job
-from nas.report import DeviceReport, Report, wilson
+from nas.report.contents import DeviceReport, Report
 from nas.report.genes import gene_counts
+from nas.report.tables import wilson
 from nas.search.pareto import hypervolume_curve, knee, non_dominated
 from search_spaces import cost, get_space, macs
 

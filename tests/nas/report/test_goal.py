@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.report import front_markdown, front_png, front_table
 from nas.report.contents import DeviceReport
 from nas.report.figures import front_figure
 from nas.report.goal import goal_sentence, standing
 from nas.report.markup import front_html
+from nas.report.picture import front_png
 from nas.report.separation import unseparated
+from nas.report.tables import front_markdown, front_table
 from tests.nas.report.conftest import SEARCHES, make_device
 
 

@@ -16,8 +16,8 @@ from nas.importance.correlation import Correlation
 from nas.importance.study import Importance
 from nas.metric import ACCURACY, BITS_PER_BYTE
 from nas.progress import Silent
-from nas.report import render_html
 from nas.report.importance import PERHAPS, SHOWN, SURELY, importance_figure, importance_title
+from nas.report.page import render_html
 from nas.report.step import assemble
 from nas.run import RunDirectory
 from nas.session import Session

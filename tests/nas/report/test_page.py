@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nas.report import front_png, render_html
 from nas.report.curves import hypervolume_figure, training_figure, validation_figure
 from nas.report.figures import front_figure
 from nas.report.genes import agreement
 from nas.report.mix import mix_figure, share_figure
+from nas.report.page import render_html
+from nas.report.picture import front_png
 from nas.report.separation import unseparated
 from nas.report.style import SEARCH_COLOURS
 from nas.report.tables import mixer_family

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from nas.progress import Silent
-from nas.report import Report, render_html
+from nas.report.contents import Report
+from nas.report.page import render_html
 from nas.report.separation import separation_sentence
 from nas.report.step import assemble
 from nas.report.unexplored import unexplored

@@ -13,8 +13,16 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy.stats import binomtest
 
-from nas.report import front_markdown, front_table, hypervolume_summary, operator_mix, wilson
-from nas.report.tables import by_stage, layers, short_mixers
+from nas.report.tables import (
+    by_stage,
+    front_markdown,
+    front_table,
+    hypervolume_summary,
+    layers,
+    operator_mix,
+    short_mixers,
+    wilson,
+)
 from nas.report.words import count, listed, ms
 from search_spaces import Architecture, get_space
 
